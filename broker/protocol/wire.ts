@@ -1,0 +1,126 @@
+/**
+ * The shapes on the wire, version 1. Requests are strict (an unknown member is refused), answers are open (a client
+ * ignores members it does not know). Times are RFC 3339 in UTC with milliseconds; durations are whole milliseconds.
+ */
+import type { Bytes } from './bytes.ts';
+import type { Problem } from './errors.ts';
+
+export type { Bytes } from './bytes.ts';
+export { decodeBytes, encodeBytes } from './bytes.ts';
+export type { ErrorCode, Problem } from './errors.ts';
+export { ERRORS } from './errors.ts';
+
+/** Transaction and producer-group ids. */
+export const ID_PATTERN = '^[A-Za-z0-9_-]{1,64}$';
+
+/** `contentType` of a message that names none. */
+export const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
+
+export type TransactionState = 'prepared' | 'committed' | 'rolled_back';
+export type Resolution = 'commit' | 'rollback' | 'unknown';
+export type ResolvedBy = 'producer' | 'check' | 'operator' | 'policy';
+export type MessageState = 'held' | 'ready' | 'forwarded' | 'parked' | 'discarded' | 'dropped';
+
+export interface MessageInput {
+  topic: string;
+  key?: Bytes | null;
+  /** `null` is a tombstone and must be written. */
+  payload: Bytes | null;
+  headers?: Record<string, Bytes>;
+  contentType?: string | null;
+  type?: string | null;
+  partition?: number | null;
+}
+
+export interface PrepareInput {
+  id?: string;
+  group: string;
+  messages: MessageInput[];
+  check?: { afterMs: number };
+}
+
+export interface TransactionBody {
+  id: string;
+  group: string;
+  state: TransactionState;
+  preparedAt: string;
+  resolvedAt: string | null;
+  resolvedBy: ResolvedBy | null;
+}
+
+export interface TransactionListItem extends TransactionBody {
+  unresolved: boolean;
+  /** Parked messages. */
+  parked: number;
+}
+
+export interface MessageBody {
+  id: string;
+  topic: string;
+  key: Bytes | null;
+  state: MessageState;
+  partition: number | null;
+  offset: number | null;
+  attempts: number;
+  lastError: string | null;
+  payloadBytes: number;
+  /** Only when asked for (`?payload=true`). */
+  payload?: Bytes | null;
+  headers?: Record<string, Bytes>;
+  contentType?: string;
+  type?: string;
+}
+
+export interface TransactionDetail extends TransactionBody {
+  unresolved: boolean;
+  contradicted: boolean;
+  check: { attempts: number; nextAt: string | null; lastAt: string | null; lastError: string | null };
+  messageStates: Partial<Record<MessageState, number>>;
+  messages: MessageBody[];
+  history: { at: string; event: string; by: string; detail: string | null; times: number }[];
+}
+
+export interface CheckPolicy {
+  afterMs: number;
+  intervalMs: number;
+  maxIntervalMs: number;
+  limit: number;
+  onLimit: 'unresolved' | 'rollback';
+}
+
+export interface ProducerGroupInput {
+  checkUrl?: string | null;
+  checkSecret?: string | null;
+  check?: { [K in keyof CheckPolicy]?: CheckPolicy[K] | null } | null;
+  topics?: string[] | null;
+}
+
+export interface ProducerGroupBody {
+  group: string;
+  checkUrl: string | null;
+  hasSecret: boolean;
+  check: CheckPolicy;
+  topics: string[] | null;
+  health: { lastAnswerAt: string | null; lastError: string | null; overdue: number; unresolved: number };
+}
+
+export type BatchOperation =
+  | ({ op: 'prepare'; traceparent?: string; tracestate?: string } & PrepareInput)
+  | { op: 'commit' | 'rollback'; id: string; reason?: string }
+  | { op: 'check'; id: string; reason: string }
+  | { op: 'retry' | 'discard'; messageId: string; reason: string };
+
+export interface BatchAnswer {
+  results: { status: number; body: TransactionBody | MessageBody | Problem }[];
+}
+
+/** What the broker asks a producer group. An empty list is the test question; its right answer is an empty list. */
+export interface CheckRequest {
+  group: string;
+  checks: { transactionId: string; attempt: number; preparedAt: string }[];
+}
+
+export interface CheckAnswer {
+  group: string;
+  resolutions: { transactionId: string; resolution: Resolution }[];
+}
