@@ -1,0 +1,44 @@
+import fc from 'fast-check';
+import { Partitioners } from 'kafkajs';
+import t from 'tap';
+import { murmur2, partitionFor } from '../../broker/transaction/partition.ts';
+
+t.test('murmur2 as Apache Kafka’s own UtilsTest has it', async t => {
+  const cases: [string, number][] = [
+    ['21', -973932308],
+    ['foobar', -790332482],
+    ['a-little-bit-long-string', -985981536],
+    ['a-little-bit-longer-string', -1486304829],
+    ['lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8', -58897971],
+    ['abc', 479470107],
+  ];
+  for (const [text, expected] of cases) t.equal(murmur2(Buffer.from(text)) | 0, expected, text);
+});
+
+t.test('a key goes where kafkajs’s default partitioner sends it', async t => {
+  // The partitioner wants metadata of the topic; only the number of partitions counts for a key.
+  const choose = Partitioners.DefaultPartitioner();
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), fc.integer({ min: 1, max: 60 }), (bytes, count) => {
+      const key = Buffer.from(bytes);
+      const partitionMetadata = Array.from({ length: count }, (_, partitionId) => ({
+        partitionId,
+        leader: 1,
+        replicas: [],
+        isr: [],
+        partitionErrorCode: 0,
+        offlineReplicas: [],
+      }));
+      const theirs = choose({ topic: 't', partitionMetadata, message: { key, value: null } });
+      return partitionFor(key, count, 7) === theirs;
+    }),
+    { numRuns: 2_000 },
+  );
+  t.pass('2,000 keys');
+});
+
+t.test('without a key messages spread evenly', async t => {
+  const counts = [0, 0, 0];
+  for (let order = 0; order < 300; order++) counts[partitionFor(null, 3, order)]!++;
+  t.same(counts, [100, 100, 100]);
+});
