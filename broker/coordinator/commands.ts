@@ -1,0 +1,124 @@
+/** What can be asked of the coordinator, and what it answers. */
+import type { ErrorCode } from '../protocol/errors.ts';
+import type { ProducerGroup } from '../store/store.ts';
+import type { DigestedMessage } from '../transaction/content.ts';
+import type { Message, Transaction } from '../transaction/transaction.ts';
+
+/** A named refusal: a code of the error catalogue, a sentence, and what else the problem carries. */
+export interface Refused {
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly state?: Transaction['state'];
+  readonly limitBytes?: number;
+  readonly pointer?: string;
+}
+
+export interface PrepareCommand {
+  readonly type: 'prepare';
+  readonly id: string;
+  readonly group: string;
+  readonly messages: readonly DigestedMessage[];
+  /** From `contentDigest`. */
+  readonly digest: Buffer;
+  /** First check of this transaction only; null: the group's. */
+  readonly afterMs: number | null;
+  readonly traceparent: string | null;
+  readonly tracestate: string | null;
+  /** What speaks against a *new* transaction with this content: sizes, topics. An existing id is looked up before. */
+  readonly refusal: Refused | null;
+}
+
+export interface ResolveCommand {
+  readonly type: 'resolve';
+  readonly id: string;
+  readonly resolution: 'commit' | 'rollback';
+  readonly by: 'producer' | 'operator';
+  readonly reason: string | null;
+}
+
+/** An operator wants the producer group asked now. */
+export interface AskCommand {
+  readonly type: 'ask';
+  readonly id: string;
+  readonly reason: string;
+}
+
+/** What to do about a parked message. */
+export interface ParkedCommand {
+  readonly type: 'retry' | 'discard';
+  readonly messageId: string;
+  readonly reason: string;
+}
+
+/** What came of a check. `none`: no answer, for the reason given. `nobody`: the group has no check address. */
+export interface AnswerCommand {
+  readonly type: 'answer';
+  readonly id: string;
+  readonly answer: 'commit' | 'rollback' | 'unknown' | 'none' | 'nobody';
+  readonly error: string | null;
+}
+
+/** What came of a send, one message each. */
+export type SentCommand =
+  | { readonly type: 'forwarded'; readonly transactionId: string; readonly index: number; readonly offset: number }
+  | { readonly type: 'park'; readonly transactionId: string; readonly index: number; readonly error: string };
+
+/** Fixes the partition of a ready message that has none, by the topic's stored number of partitions. */
+export interface AssignCommand {
+  readonly type: 'assign';
+  readonly transactionId: string;
+  readonly index: number;
+}
+
+export interface PurgeCommand {
+  readonly type: 'purge';
+  readonly id: string;
+}
+
+export interface PutGroupCommand {
+  readonly type: 'put_group';
+  readonly group: ProducerGroup;
+}
+
+/** How the last call to a group went: `error` null means that it answered. */
+export interface GroupHealthCommand {
+  readonly type: 'group_health';
+  readonly group: string;
+  readonly error: string | null;
+}
+
+/** Kafka was asked how many partitions the topic has. A new number is taken over as `Topic.barrier` says. */
+export interface TopicSeenCommand {
+  readonly type: 'topic_seen';
+  readonly topic: string;
+  readonly partitions: number;
+}
+
+/** Everything before the barrier is forwarded or parked. */
+export interface ClearBarrierCommand {
+  readonly type: 'clear_barrier';
+  readonly topic: string;
+}
+
+export type Command =
+  | PrepareCommand
+  | ResolveCommand
+  | AskCommand
+  | ParkedCommand
+  | AnswerCommand
+  | SentCommand
+  | AssignCommand
+  | PurgeCommand
+  | PutGroupCommand
+  | GroupHealthCommand
+  | TopicSeenCommand
+  | ClearBarrierCommand;
+
+/**
+ * - `done`: carried out and durable. `changed` is false where everything stood like that already. `transaction` is the
+ *   state as it now is (absent for commands that are not about one), `message` the one a ParkedCommand was about.
+ * - `refused`: nothing was changed, but for the mark that two systems disagree.
+ */
+export type Outcome =
+  | { readonly kind: 'done'; readonly changed: boolean; readonly transaction?: Transaction; readonly message?: Message }
+  | { readonly kind: 'refused'; readonly refused: Refused };

@@ -1,0 +1,246 @@
+/**
+ * The only writer of state. Commands that wait at the same moment share one durable commit (group commit): whatever
+ * arrives in one turn of the event loop, or while the last commit was under way, goes into the next one. A command's
+ * outcome is given only after the commit that holds it.
+ */
+import type { Clock } from '../clock.ts';
+import type { Counters, ProducerGroup, Store, Topic } from '../store/store.ts';
+import { StorageFullError } from '../store/store.ts';
+import { parseMessageId } from '../transaction/transaction.ts';
+import type { Command, Outcome } from './commands.ts';
+import { decide } from './decisions.ts';
+import { WorkingSet } from './working-set.ts';
+
+/** Commands in one commit. Bounds the time one commit keeps the event loop. */
+const MAX_COMMANDS_PER_COMMIT = 2_000;
+/** How long a command that is in no hurry may wait for others to share its commit with. */
+const LAZY_MS = 20;
+/** How long a full disk is told after it was met. Not longer: only new commands can find out that there is room again. */
+const STORAGE_FULL_MS = 5_000;
+
+export interface CoordinatorSettings {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** A lane got a ready message; called after the commit that holds it. */
+  readonly onReady?: (topic: string, partition: number | null) => void;
+  /** A check of the group was planned for `at` (ms since 1970); called after the commit. */
+  readonly onCheckPlanned?: (group: string, at: number) => void;
+  /** One commit is durable: how many commands it held, how long it took. */
+  readonly onCommit?: (commands: number, tookMs: number) => void;
+  /** A resolution was decided, or a resolution contradicted the standing one. */
+  readonly onResolution?: (kind: 'committed' | 'rolled_back' | 'contradicted', by: string) => void;
+  /** The store failed in a way that cannot be survived. The process must stop. */
+  readonly onFatal: (error: Error) => void;
+}
+
+interface Waiting {
+  command: Command;
+  settle: (outcome: Outcome) => void;
+  fail: (error: Error) => void;
+}
+
+/** The transaction a command needs loaded, if it is about one. */
+const transactionOf = (command: Command): string | null => {
+  switch (command.type) {
+    case 'prepare':
+    case 'resolve':
+    case 'ask':
+    case 'answer':
+    case 'purge':
+      return command.id;
+    case 'retry':
+    case 'discard':
+      return parseMessageId(command.messageId)?.transactionId ?? null;
+    case 'forwarded':
+    case 'park':
+    case 'assign':
+      return command.transactionId;
+    default:
+      return null;
+  }
+};
+
+export class Coordinator {
+  readonly #settings: CoordinatorSettings;
+  readonly #groups: Map<string, ProducerGroup>;
+  readonly #topics: Map<string, Topic>;
+  #counters: Counters;
+  #queue: Waiting[] = [];
+  #flushing = false;
+  #scheduled = false;
+  #lazyTimer: NodeJS.Timeout | null = null;
+  #failed: Error | null = null;
+  /** On the monotonic clock. */
+  #storageFullAt = Number.NEGATIVE_INFINITY;
+  #idle: (() => void)[] = [];
+
+  private constructor(settings: CoordinatorSettings, groups: ProducerGroup[], topics: Topic[], counters: Counters) {
+    this.#settings = settings;
+    this.#groups = new Map(groups.map(group => [group.name, group]));
+    this.#topics = new Map(topics.map(topic => [topic.name, topic]));
+    this.#counters = counters;
+  }
+
+  static async open(settings: CoordinatorSettings): Promise<Coordinator> {
+    const { store } = settings;
+    return new Coordinator(settings, await store.groups(), await store.topics(), await store.counters());
+  }
+
+  /** As of the last durable commit. */
+  group(name: string): ProducerGroup | undefined {
+    return this.#groups.get(name);
+  }
+
+  groups(): IterableIterator<ProducerGroup> {
+    return this.#groups.values();
+  }
+
+  topic(name: string): Topic | undefined {
+    return this.#topics.get(name);
+  }
+
+  counters(): Counters {
+    return this.#counters;
+  }
+
+  /** Commands that wait for their commit. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** A commit found no room on the disk a moment ago, and none has succeeded since. */
+  get isStorageFull(): boolean {
+    return this.#settings.clock.monotonic() - this.#storageFullAt < STORAGE_FULL_MS;
+  }
+
+  /**
+   * Carries out the commands in the order given and resolves with one outcome each, when all of them are durable.
+   * Rejects with StorageFullError (nothing of them was carried out, or only some: repeat all) or, when the store has
+   * failed, with that error.
+   */
+  async submit(commands: readonly Command[]): Promise<Outcome[]> {
+    if (commands.length === 0) return [];
+    const outcomes = this.#enqueue(commands);
+    this.#schedule();
+    return outcomes;
+  }
+
+  /** As `submit`, for commands in no hurry: they ride on the next commit, or have their own after 20 ms. */
+  async submitLazily(commands: readonly Command[]): Promise<Outcome[]> {
+    if (commands.length === 0) return [];
+    const outcomes = this.#enqueue(commands);
+    if (!this.#scheduled && !this.#flushing) this.#lazyTimer ??= setTimeout(() => this.#schedule(), LAZY_MS);
+    return outcomes;
+  }
+
+  /** Resolves when nothing waits and nothing is under way. */
+  async drain(): Promise<void> {
+    if (this.#queue.length === 0 && !this.#flushing) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#idle.push(resolve);
+    this.#schedule();
+    return promise;
+  }
+
+  #enqueue(commands: readonly Command[]): Promise<Outcome[]> {
+    if (this.#failed) return Promise.reject(this.#failed);
+    return Promise.all(
+      commands.map(command => new Promise<Outcome>((settle, fail) => this.#queue.push({ command, settle, fail }))),
+    );
+  }
+
+  #schedule(): void {
+    if (this.#lazyTimer) clearTimeout(this.#lazyTimer);
+    this.#lazyTimer = null;
+    if (this.#scheduled || this.#flushing) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      void this.#flush();
+    });
+  }
+
+  async #flush(): Promise<void> {
+    this.#flushing = true;
+    while (this.#queue.length > 0 && !this.#failed) {
+      const batch = this.#queue.splice(0, MAX_COMMANDS_PER_COMMIT);
+      await this.#commit(batch);
+      // Let the requests that came in meanwhile join the next commit, and everybody else have a turn.
+      if (this.#queue.length > 0) await new Promise(resolve => setImmediate(resolve));
+    }
+    this.#flushing = false;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  async #commit(batch: Waiting[]): Promise<void> {
+    const started = this.#settings.clock.monotonic();
+    const ids = new Set<string>();
+    for (const { command } of batch) {
+      const id = transactionOf(command);
+      if (id !== null) ids.add(id);
+    }
+    const outcomes: Outcome[] = [];
+    let set: WorkingSet | undefined;
+    try {
+      await this.#settings.store.transact(ids, loaded => {
+        set = new WorkingSet(loaded, this.#groups, this.#topics);
+        const moment = { now: this.#settings.clock.now(), random: this.#settings.random };
+        for (const { command } of batch) outcomes.push(decide(set, command, moment));
+        return set.changes();
+      });
+    } catch (error) {
+      this.#refuse(batch, error as Error);
+      return;
+    }
+    this.#storageFullAt = Number.NEGATIVE_INFINITY;
+    this.#settings.onCommit?.(batch.length, this.#settings.clock.monotonic() - started);
+    this.#adopt(set!);
+    for (const [i, waiting] of batch.entries()) {
+      this.#announce(waiting.command, outcomes[i]!);
+      waiting.settle(outcomes[i]!);
+    }
+  }
+
+  /** A full disk refuses this batch alone; anything else ends the acknowledging for good. */
+  #refuse(batch: Waiting[], error: Error): void {
+    if (error instanceof StorageFullError) {
+      this.#storageFullAt = this.#settings.clock.monotonic();
+    } else {
+      this.#failed = error;
+      batch = [...batch, ...this.#queue.splice(0)];
+      this.#settings.onFatal(error);
+    }
+    for (const waiting of batch) waiting.fail(error);
+  }
+
+  /** The commit is durable: take its changes over into memory and wake whom they concern. */
+  #adopt(set: WorkingSet): void {
+    this.#counters = set.countersAfter();
+    for (const [name, group] of set.changedGroups) this.#groups.set(name, group);
+    for (const [name, topic] of set.changedTopics) this.#topics.set(name, topic);
+    const { onReady, onCheckPlanned } = this.#settings;
+    for (const { after, before } of set.touched()) {
+      if (after.nextCheckAt !== null && after.nextCheckAt !== before?.nextCheckAt) {
+        onCheckPlanned?.(after.group, after.nextCheckAt);
+      }
+      if (after.state !== 'committed') continue;
+      for (const message of after.messages) {
+        if (message.state === 'ready' && message !== before?.messages[message.index]) {
+          onReady?.(message.topic, message.partition);
+        }
+      }
+    }
+  }
+
+  #announce(command: Command, outcome: Outcome): void {
+    const { onResolution } = this.#settings;
+    if (!onResolution || (command.type !== 'resolve' && command.type !== 'answer')) return;
+    const by = command.type === 'answer' ? 'check' : command.by;
+    if (outcome.kind === 'refused') {
+      if (outcome.refused.state) onResolution('contradicted', by);
+    } else if (outcome.changed && outcome.transaction && outcome.transaction.state !== 'prepared') {
+      onResolution(outcome.transaction.state, outcome.transaction.resolvedBy!);
+    }
+  }
+}

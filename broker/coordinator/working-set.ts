@@ -1,0 +1,140 @@
+/**
+ * What one group commit has decided so far: the loaded records under the changes made to them. Commands of one commit
+ * see each other's changes; nothing outside sees any before the commit is durable.
+ */
+import type { Changes, Counters, Loaded, ProducerGroup, Topic } from '../store/store.ts';
+import type { MessageContent, Transaction } from '../transaction/transaction.ts';
+
+export interface HistoryLine {
+  event: string;
+  by: string;
+  detail: string | null;
+  /** Count it onto the same event instead of a new line: what can repeat for ever must not grow for ever. */
+  fold?: boolean;
+}
+
+/** A transaction's share in each counter. */
+const shares = (transaction: Transaction): [name: string, amount: number][] => {
+  const amounts: [string, number][] = [[`transactions.${transaction.state}`, 1]];
+  for (const message of transaction.messages) amounts.push([`messages.${message.state}`, 1]);
+  if (transaction.unresolved) amounts.push(['unresolved', 1], [`unresolved:${transaction.group}`, 1]);
+  if (transaction.contradicted) amounts.push(['contradicted', 1]);
+  if (transaction.state === 'prepared' && transaction.checkFailures > 0) {
+    amounts.push([`overdue:${transaction.group}`, 1]);
+  }
+  return amounts;
+};
+
+export class WorkingSet {
+  readonly #loaded: Loaded;
+  readonly #groups: ReadonlyMap<string, ProducerGroup>;
+  readonly #topics: ReadonlyMap<string, Topic>;
+  readonly #current = new Map<string, Transaction>();
+  readonly #contents = new Map<string, readonly MessageContent[]>();
+  readonly #purged = new Map<string, Transaction>();
+  readonly #history: Changes['history'] = [];
+  readonly #counters = new Map<string, number>();
+  readonly changedGroups = new Map<string, ProducerGroup>();
+  readonly changedTopics = new Map<string, Topic>();
+
+  constructor(loaded: Loaded, groups: ReadonlyMap<string, ProducerGroup>, topics: ReadonlyMap<string, Topic>) {
+    this.#loaded = loaded;
+    this.#groups = groups;
+    this.#topics = topics;
+  }
+
+  transaction(id: string): Transaction | undefined {
+    if (this.#purged.has(id)) return undefined;
+    return this.#current.get(id) ?? this.#loaded.transactions.get(id);
+  }
+
+  group(name: string): ProducerGroup | undefined {
+    return this.changedGroups.get(name) ?? this.#groups.get(name);
+  }
+
+  topic(name: string): Topic | undefined {
+    return this.changedTopics.get(name) ?? this.#topics.get(name);
+  }
+
+  insert(transaction: Transaction, contents: readonly MessageContent[]): void {
+    this.#contents.set(transaction.id, contents);
+    this.#current.set(transaction.id, transaction);
+    this.#account(transaction, 1);
+    this.#add('accepted', transaction.messages.length);
+  }
+
+  update(after: Transaction): void {
+    const before = this.transaction(after.id);
+    if (before === undefined) throw new Error(`update of ${after.id}, which was not loaded`);
+    this.#account(before, -1);
+    this.#account(after, 1);
+    this.#current.set(after.id, after);
+  }
+
+  purge(transaction: Transaction): void {
+    this.#account(transaction, -1);
+    this.#add('purged', transaction.messages.length);
+    this.#purged.set(transaction.id, transaction);
+  }
+
+  record(transaction: Transaction, at: number, { event, by, detail, fold = false }: HistoryLine): void {
+    const { id: transactionId, sequence } = transaction;
+    this.#history.push({ transactionId, sequence, fold, at, event, by, detail });
+  }
+
+  /** The next number of a series: unique, rising, never given out again. */
+  next(series: 'sequence' | 'commitOrder'): number {
+    return this.#add(series, 1);
+  }
+
+  /** The last number of the series given out so far. */
+  last(series: 'sequence' | 'commitOrder'): number {
+    return this.#counter(series);
+  }
+
+  /** Everything decided, for the store. */
+  changes(): Changes {
+    const changes: Changes = {
+      inserted: [],
+      updated: [],
+      history: this.#history,
+      groups: [...this.changedGroups.values()],
+      topics: [...this.changedTopics.values()],
+      counters: new Map(
+        [...this.#counters].filter(([name, value]) => value !== (this.#loaded.counters.get(name) ?? 0)),
+      ),
+      purged: [...this.#purged.values()],
+    };
+    for (const [id, transaction] of this.#current) {
+      if (this.#purged.has(id)) continue;
+      const contents = this.#contents.get(id);
+      if (contents !== undefined) changes.inserted.push({ transaction, contents });
+      else changes.updated.push({ before: this.#loaded.transactions.get(id)!, after: transaction });
+    }
+    return changes;
+  }
+
+  /** The counters as they are once the changes are durable. */
+  countersAfter(): Counters {
+    return new Map([...this.#loaded.counters, ...this.#counters]);
+  }
+
+  /** Every transaction that was inserted or changed. */
+  *touched(): Iterable<{ before: Transaction | undefined; after: Transaction }> {
+    for (const [id, after] of this.#current) yield { before: this.#loaded.transactions.get(id), after };
+  }
+
+  #account(transaction: Transaction, sign: 1 | -1): void {
+    for (const [name, amount] of shares(transaction)) this.#add(name, sign * amount);
+  }
+
+  #counter(name: string): number {
+    return this.#counters.get(name) ?? this.#loaded.counters.get(name) ?? 0;
+  }
+
+  #add(name: string, amount: number): number {
+    const value = this.#counter(name) + amount;
+    this.#counters.set(name, value);
+    return value;
+  }
+}

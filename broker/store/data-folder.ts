@@ -1,0 +1,62 @@
+/**
+ * The broker's folder: created private, owned by one process. The lock is an exclusive transaction on a file of its
+ * own: the system gives it back when the process ends, however it ends, so nothing stale is left after kill -9.
+ */
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import Database from 'better-sqlite3';
+
+/** Another process owns the folder, or it cannot be used. The message is meant for people. */
+export class DataFolderError extends Error {
+  override name = 'DataFolderError';
+}
+
+export interface DataFolder {
+  /** Absolute. */
+  readonly path: string;
+  readonly databaseFile: string;
+  /** Gives the lock back. */
+  release(): void;
+}
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Creates the file empty and private where it does not exist. */
+const privateFile = (path: string): string => {
+  closeSync(openSync(path, 'a', 0o600));
+  chmodSync(path, 0o600);
+  return path;
+};
+
+/** Makes newly created names survive a power cut. */
+const syncFolder = (path: string): void => {
+  const folder = openSync(path, 'r');
+  fsyncSync(folder);
+  closeSync(folder);
+};
+
+export const openDataFolder = (dataDir: string): DataFolder => {
+  const path = resolve(dataDir);
+  const databaseFile = join(path, 'escrowmq.db');
+  let lock: Database.Database;
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    lock = new Database(privateFile(join(path, 'broker.lock')), { timeout: 0 });
+  } catch (error) {
+    throw new DataFolderError(`The data folder ${path} cannot be used: ${reason(error)}.`);
+  }
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    lock.close();
+    const busy = error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY');
+    throw new DataFolderError(
+      busy
+        ? `Another broker is using the data folder ${path}. Stop it first, or give this one a folder of its own (--data-dir).`
+        : `The data folder ${path} cannot be locked: ${reason(error)}.`,
+    );
+  }
+  privateFile(databaseFile);
+  syncFolder(path);
+  return { path, databaseFile, release: () => lock.close() };
+};

@@ -1,0 +1,113 @@
+/** Rows of the database ↔ records. */
+import type {
+  Message,
+  MessageContent,
+  MessageState,
+  Resolver,
+  Transaction,
+  TransactionState,
+} from '../transaction/transaction.ts';
+import type { ProducerGroup } from './store.ts';
+
+export const TRANSACTION_STATES: readonly TransactionState[] = ['prepared', 'committed', 'rolled_back'];
+export const MESSAGE_STATES: readonly MessageState[] = ['held', 'ready', 'forwarded', 'parked', 'discarded', 'dropped'];
+/** A partition that is not fixed yet. */
+export const NO_PARTITION = -1;
+/** Distance between the positions of two transactions' first messages. */
+export const POSITIONS = 128;
+
+export interface TransactionRow {
+  sequence: number;
+  id: string;
+  group_id: number;
+  state: number;
+  digest: Buffer;
+  prepared_at: number;
+  resolved_at: number | null;
+  resolved_by: Resolver | null;
+  next_check_at: number | null;
+  check_attempts: number;
+  check_failures: number;
+  last_check_at: number | null;
+  last_check_error: string | null;
+  unresolved: number;
+  contradicted: number;
+  traceparent: string | null;
+  tracestate: string | null;
+}
+
+export interface MessageRow {
+  position: number;
+  topic_id: number;
+  key: Buffer | null;
+  state: number;
+  partition: number;
+  commit_order: number | null;
+  kafka_offset: number | null;
+  attempts: number;
+  last_error: string | null;
+  ended_at: number | null;
+  payload_bytes: number;
+}
+
+export interface ContentRow {
+  payload: Buffer | null;
+  headers: string | null;
+  content_type: string;
+  type: string;
+}
+
+export const toMessage = (row: MessageRow, topic: string): Message => ({
+  index: row.position % POSITIONS,
+  topic,
+  key: row.key,
+  state: MESSAGE_STATES[row.state]!,
+  partition: row.partition === NO_PARTITION ? null : row.partition,
+  commitOrder: row.commit_order,
+  offset: row.kafka_offset,
+  attempts: row.attempts,
+  lastError: row.last_error,
+  endedAt: row.ended_at,
+  payloadBytes: row.payload_bytes,
+});
+
+export const toTransaction = (row: TransactionRow, group: string, messages: Message[]): Transaction => ({
+  sequence: row.sequence,
+  id: row.id,
+  group,
+  state: TRANSACTION_STATES[row.state]!,
+  digest: row.digest,
+  preparedAt: row.prepared_at,
+  resolvedAt: row.resolved_at,
+  resolvedBy: row.resolved_by,
+  nextCheckAt: row.next_check_at,
+  checkAttempts: row.check_attempts,
+  checkFailures: row.check_failures,
+  lastCheckAt: row.last_check_at,
+  lastCheckError: row.last_check_error,
+  unresolved: row.unresolved === 1,
+  contradicted: row.contradicted === 1,
+  traceparent: row.traceparent,
+  tracestate: row.tracestate,
+  messages,
+});
+
+/** Headers lie as JSON: names, and values in base64. Null where there is none, which is the common case. */
+export const headersToText = (headers: MessageContent['headers']): string | null =>
+  headers.length === 0 ? null : JSON.stringify(headers.map(([name, value]) => [name, value.toString('base64')]));
+
+export const toContent = (row: ContentRow): MessageContent => ({
+  payload: row.payload,
+  headers:
+    row.headers === null
+      ? []
+      : (JSON.parse(row.headers) as [string, string][]).map(([name, value]) => [name, Buffer.from(value, 'base64')]),
+  contentType: row.content_type,
+  type: row.type,
+});
+
+export const groupToText = ({ name: _, ...settings }: ProducerGroup): string => JSON.stringify(settings);
+export const toGroup = (name: string, settings: string): ProducerGroup => ({
+  ...(JSON.parse(settings) as Omit<ProducerGroup, 'name'>),
+  name,
+});

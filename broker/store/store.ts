@@ -1,0 +1,178 @@
+/**
+ * The truth. Asynchronous and batched, so that another database can stand behind it. Only the coordinator calls
+ * `transact`; everybody may read. One conformance suite (test/broker/store-conformance.ts) speaks for every store.
+ *
+ * Errors of `transact`: StorageFullError (nothing changed, the store goes on), any other error is fatal: whoever
+ * gets it stops acknowledging.
+ */
+import type { CheckPolicy } from '../transaction/schedule.ts';
+import type { MessageContent, Transaction, TransactionState } from '../transaction/transaction.ts';
+
+/** No room on the disk. Nothing was changed; the same call can succeed later. */
+export class StorageFullError extends Error {
+  override name = 'StorageFullError';
+}
+
+export interface ProducerGroup {
+  readonly name: string;
+  readonly checkUrl: string | null;
+  readonly checkSecret: string | null;
+  /** The secret before the last change; signs too until `previousSecretUntil`. */
+  readonly previousSecret: string | null;
+  readonly previousSecretUntil: number | null;
+  /** Only what was set; the rest is the default. */
+  readonly check: Partial<CheckPolicy>;
+  /** Allow-list patterns, null: all. */
+  readonly topics: readonly string[] | null;
+  readonly lastAnswerAt: number | null;
+  readonly lastError: string | null;
+}
+
+/** What is fixed of a topic for partitioning. */
+export interface Topic {
+  readonly name: string;
+  /** Partitions that new commits are spread over; null while nothing is known. */
+  readonly partitions: number | null;
+  /**
+   * Set while a change of `partitions` is being carried out: messages behind this place in the commit order wait
+   * until every earlier one of the topic is forwarded or parked.
+   */
+  readonly barrier: number | null;
+}
+
+/**
+ * Counts kept in the same commit as what they count. Names: `transactions.{state}`, `messages.{state}`,
+ * `accepted` (messages ever stored), `purged` (messages), `contradicted`, `unresolved`, `unresolved:{group}`,
+ * `overdue:{group}` (transactions whose last check got no answer), `sequence` and `commitOrder` (last ones given out).
+ */
+export type Counters = ReadonlyMap<string, number>;
+
+export interface HistoryEvent {
+  readonly at: number;
+  readonly event: string;
+  readonly by: string;
+  readonly detail: string | null;
+  /** How often it happened; the same thing again is counted, not listed. */
+  readonly times: number;
+}
+
+/** What `transact` loads before it lets the caller decide. */
+export interface Loaded {
+  readonly transactions: ReadonlyMap<string, Transaction>;
+  readonly counters: Counters;
+}
+
+/** What a decision changes; all of it in one durable commit, or none. */
+export interface Changes {
+  /** New transactions, with the contents of their messages by index. */
+  inserted: { transaction: Transaction; contents: readonly MessageContent[] }[];
+  /** `before` and `after` share every message that did not change. */
+  updated: { before: Transaction; after: Transaction }[];
+  /** `fold`: count it onto the same event of the same transaction instead of a new line. */
+  history: {
+    transactionId: string;
+    sequence: number;
+    fold: boolean;
+    at: number;
+    event: string;
+    by: string;
+    detail: string | null;
+  }[];
+  groups: ProducerGroup[];
+  topics: Topic[];
+  /** New values, not differences. */
+  counters: Map<string, number>;
+  /** Transactions to remove altogether. */
+  purged: Transaction[];
+}
+
+export interface Lane {
+  readonly topic: string;
+  /** null: messages whose partition is not fixed yet. */
+  readonly partition: number | null;
+}
+
+/** A message on its way to Kafka. */
+export interface ReadyMessage extends MessageContent {
+  readonly transactionId: string;
+  readonly group: string;
+  readonly index: number;
+  readonly key: Buffer | null;
+  readonly commitOrder: number;
+  readonly resolvedAt: number;
+  readonly traceparent: string | null;
+  readonly tracestate: string | null;
+}
+
+export interface DueCheck {
+  readonly transactionId: string;
+  readonly preparedAt: number;
+  readonly checkAttempts: number;
+  readonly checkFailures: number;
+  readonly nextCheckAt: number;
+}
+
+export interface ListFilter {
+  readonly state?: TransactionState;
+  readonly unresolved?: boolean;
+  readonly parked?: boolean;
+  readonly discarded?: boolean;
+  readonly contradicted?: boolean;
+  readonly group?: string;
+  readonly topic?: string;
+  readonly key?: Buffer;
+  /** On `preparedAt`, inclusive. */
+  readonly since?: number;
+  /** On `preparedAt`, exclusive. */
+  readonly until?: number;
+}
+
+/** One bounded step of a list, newest first. */
+export interface ListStep {
+  readonly transactions: Transaction[];
+  /** Where the next step goes on (exclusive upper bound of `sequence`); null at the end. */
+  readonly next: number | null;
+}
+
+export interface Store {
+  /**
+   * Loads the named transactions (absent ones are missing from the map), lets `decide` choose, saves what it returns in
+   * one durable commit, then resolves. `decide` is called once, and must be pure.
+   */
+  transact(transactionIds: Iterable<string>, decide: (loaded: Loaded) => Changes): Promise<void>;
+
+  groups(): Promise<ProducerGroup[]>;
+  topics(): Promise<Topic[]>;
+  counters(): Promise<Counters>;
+
+  transaction(id: string): Promise<Transaction | null>;
+  contents(id: string): Promise<MessageContent[]>;
+  history(id: string): Promise<HistoryEvent[]>;
+  /** Looks at no more than a few thousand transactions, so a step may be short and still have a `next`. */
+  list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep>;
+
+  /** Every lane with a ready message. */
+  lanes(): Promise<Lane[]>;
+  /**
+   * Ready messages of a lane in commit order, behind `after`, not beyond `upTo` (inclusive), at most `limit` of them
+   * and, but for the first, at most `maxBytes` of payloads, keys and headers.
+   */
+  readyMessages(lane: Lane, after: number, upTo: number, limit: number, maxBytes: number): Promise<ReadyMessage[]>;
+  /** Resolution times (ms) of the oldest ready message and of the oldest parked one; null where there is none. */
+  oldest(): Promise<{ prepared: number | null; ready: number | null; parked: number | null }>;
+
+  /** Checks of the group due at `now`, the longest due first. */
+  dueChecks(group: string, now: number, limit: number): Promise<DueCheck[]>;
+  /** When the group's next check is due, null where none is planned. */
+  nextCheckAt(group: string): Promise<number | null>;
+
+  /**
+   * Ended transactions (resolved, no message ready or parked) whose end lies before `before`, searched among a bounded
+   * number of rows behind `after`; `next` is where to go on, null at the end of what can be old enough.
+   */
+  ended(before: number, after: number): Promise<{ ids: string[]; next: number | null }>;
+
+  /** Gives a bounded number of freed pages back to the file system, where many are free. */
+  shrink(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,41 @@
+import t from 'tap';
+import { createRetention } from '../../broker/retention.ts';
+import { openCoordinator, openStore, prepareCommand, producerGroup, resolveCommand } from '../support/store.ts';
+
+t.test('what ended long enough ago is forgotten, in chunks; what waits stays', async t => {
+  const store = openStore(t);
+  let now = 1_000_000;
+  const clock = { now: () => now, monotonic: () => 0 };
+  const coordinator = await openCoordinator(store, { clock });
+  await coordinator.submit([{ type: 'put_group', group: producerGroup('g') }]);
+  const ids = Array.from({ length: 1_200 }, (_, i) => `t${i}`);
+  await coordinator.submit(ids.map(id => prepareCommand(id, 'g')));
+  await coordinator.submit(ids.slice(0, 1_100).map(id => resolveCommand(id, 'rollback')));
+  await coordinator.submit([resolveCommand('t1100'), resolveCommand('t1101')]);
+  await coordinator.submit([{ type: 'park', transactionId: 't1101', index: 0, error: 'too large' }]);
+  now += 5_000;
+  await coordinator.submit([prepareCommand('young', 'g'), resolveCommand('young', 'rollback')]);
+  const { promise: purged, resolve } = Promise.withResolvers<void>();
+  const watched = new Proxy(coordinator, {
+    get: (_, name) => {
+      if (name !== 'submit') return Reflect.get(coordinator, name);
+      return async (commands: Parameters<typeof coordinator.submit>[0]) => {
+        const outcomes = await coordinator.submit(commands);
+        if (coordinator.counters().get('purged') === 1_100) resolve();
+        return outcomes;
+      };
+    },
+  });
+  now += 5_500;
+  const retention = createRetention({ store, coordinator: watched, clock, retentionMs: 10_000, onFatal: t.fail });
+  retention.start();
+  await purged;
+  await retention.stop();
+  t.equal(await store.transaction('t0'), null);
+  t.equal(await store.transaction('t1099'), null);
+  for (const id of ['t1100', 't1101', 't1102', 't1199', 'young']) t.ok(await store.transaction(id), id);
+  const counters = coordinator.counters();
+  t.equal(counters.get('transactions.rolled_back'), 1);
+  t.equal(counters.get('messages.dropped'), 1);
+  t.equal(counters.get('accepted'), 1_201);
+});
