@@ -1,0 +1,51 @@
+/** Paths and queries. Whatever stands in them is a string; the numbers are read by hand from what matched. */
+import { Type } from 'typebox';
+import { choice, Id, MessageId, STRICT, TopicName } from './schema-words.ts';
+
+export const TransactionPath = Type.Object({ id: Id }, STRICT);
+export const GroupPath = Type.Object({ group: Id }, STRICT);
+export const MessagePath = Type.Object({ messageId: MessageId }, STRICT);
+
+const Flag = choice('true', 'false');
+const PageSize = Type.String({
+  pattern: '^([1-9][0-9]?|[1-4][0-9][0-9]|500)$',
+  description: 'a whole number from 1 to 500',
+});
+const Instant = Type.String({
+  format: 'date-time',
+  description: 'an RFC 3339 time like 2026-11-21T10:00:00Z (in an address "+" is written %2B)',
+});
+
+/** For calls that take no query parameter at all. */
+export const NoQuery = Type.Object({}, STRICT);
+
+export const DetailQuery = Type.Object({ payload: Type.Optional(Flag) }, STRICT);
+
+export const ListQuery = Type.Object(
+  {
+    state: Type.Optional(choice('prepared', 'committed', 'rolled_back')),
+    unresolved: Type.Optional(Flag),
+    parked: Type.Optional(Flag),
+    discarded: Type.Optional(Flag),
+    contradicted: Type.Optional(Flag),
+    group: Type.Optional(Id),
+    topic: Type.Optional(TopicName),
+    key: Type.Optional(Type.String()),
+    since: Type.Optional(Instant),
+    until: Type.Optional(Instant),
+    limit: Type.Optional(PageSize),
+    cursor: Type.Optional(
+      Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: 'a nextCursor of an earlier answer' }),
+    ),
+  },
+  STRICT,
+);
+
+export const RecordsQuery = Type.Object(
+  {
+    topic: Type.Optional(TopicName),
+    after: Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,14})$', description: 'a position: a whole number' })),
+    limit: Type.Optional(PageSize),
+  },
+  STRICT,
+);

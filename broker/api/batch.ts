@@ -1,0 +1,141 @@
+/**
+ * Many operations in one request, in the order given and in one submission. A fault of one is that one's result; only
+ * an envelope that cannot be read refuses the whole.
+ */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest, FastifySchemaValidationError } from 'fastify';
+import type { Command, Outcome, Refused } from '../coordinator/commands.ts';
+import type { BatchAnswer, BatchOperation } from '../protocol/wire.ts';
+import { judgeLoad } from './admission.ts';
+import { BatchAnswerSchema } from './answer-schemas.ts';
+import { listItem, messageBody, transactionBody } from './bodies.ts';
+import { type Caller, judgeResolver } from './caller.ts';
+import { type Draft, draftPrepare, judgeTopics, topicsOf } from './prepare-command.ts';
+import { type Fault, problemOf, sendProblem } from './problem.ts';
+import { BatchInputSchema, OPERATION_SCHEMAS } from './request-schemas.ts';
+import { DEFAULT_LIMITS, type Limits, type ServerSettings } from './surroundings.ts';
+import { type TraceContext, traceContext } from './trace-context.ts';
+import { validationFault } from './validation.ts';
+
+const SCHEMA_OF: Record<BatchOperation['op'], object> = {
+  prepare: OPERATION_SCHEMAS.prepare,
+  commit: OPERATION_SCHEMAS.resolve,
+  rollback: OPERATION_SCHEMAS.resolve,
+  check: OPERATION_SCHEMAS.check,
+  retry: OPERATION_SCHEMAS.parked,
+  discard: OPERATION_SCHEMAS.parked,
+};
+
+const isOperationName = (op: unknown): op is BatchOperation['op'] =>
+  typeof op === 'string' && Object.hasOwn(SCHEMA_OF, op);
+
+/** Compiles the schema at the first call and keeps it: the request belongs to the one route that asks. */
+const validate = (request: FastifyRequest, operation: unknown): BatchOperation | Fault => {
+  const op = (operation as { op?: unknown } | null)?.op;
+  if (!isOperationName(op)) {
+    const detail = `must be one of ${Object.keys(SCHEMA_OF).join(', ')}`;
+    return { code: 'VALIDATION_FAILED', detail: `/op ${detail}.`, errors: [{ pointer: '/op', detail }] };
+  }
+  const check = request.getValidationFunction(SCHEMA_OF[op]) ?? request.compileValidationSchema(SCHEMA_OF[op]);
+  if (check(operation)) return operation as BatchOperation;
+  const { errors } = check as { errors?: FastifySchemaValidationError[] | null };
+  return validationFault(errors ?? [], 'body');
+};
+
+interface Sender {
+  readonly caller: Caller;
+  readonly trace: TraceContext;
+  readonly limits: Limits;
+}
+
+const toCommand = (operation: BatchOperation, { caller, trace, limits }: Sender): Command | Draft | Fault => {
+  switch (operation.op) {
+    case 'prepare': {
+      const { op: _op, traceparent, tracestate, ...input } = operation;
+      return draftPrepare(input, traceparent === undefined ? trace : traceContext(traceparent, tracestate), limits);
+    }
+    case 'commit':
+    case 'rollback': {
+      const { op: resolution, id, reason } = operation;
+      const resolver = judgeResolver(caller, reason);
+      return 'code' in resolver
+        ? resolver
+        : { type: 'resolve', id, resolution, by: resolver.by, reason: reason ?? null };
+    }
+    case 'check':
+      return { type: 'ask', id: operation.id, reason: operation.reason };
+    case 'retry':
+    case 'discard':
+      return { type: operation.op, messageId: operation.messageId, reason: operation.reason };
+  }
+};
+
+type Result = BatchAnswer['results'][number];
+
+const refusal = (fault: Fault | Refused): Result => {
+  const body = problemOf(fault);
+  return { status: body.status, body };
+};
+
+const resultOf = (command: Command, outcome: Outcome): Result => {
+  if (outcome.kind === 'refused') return refusal(outcome.refused);
+  const transaction = outcome.transaction!;
+  switch (command.type) {
+    case 'prepare':
+      return { status: outcome.changed ? 201 : 200, body: transactionBody(transaction) };
+    case 'ask':
+      return { status: 202, body: listItem(transaction) };
+    case 'retry':
+    case 'discard':
+      return { status: 200, body: messageBody(transaction.id, outcome.message!) };
+    default:
+      return { status: 200, body: transactionBody(transaction) };
+  }
+};
+
+export const batchRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app, settings) => {
+  const { coordinator, topics, limits = DEFAULT_LIMITS } = settings;
+
+  app.post(
+    '/v1/batch',
+    {
+      config: { right: 'producer', writes: true },
+      serializerCompiler: () => JSON.stringify,
+      schema: {
+        tags: ['transactions'],
+        operationId: 'batch',
+        summary: 'Many operations in one request',
+        description:
+          'Operations take effect in the order given, and all are durable before the answer. What is wrong with one ' +
+          'is its own result: a problem with pointers relative to the operation. After no answer repeat all of it.',
+        body: BatchInputSchema,
+        response: { 200: { ...BatchAnswerSchema, description: 'One result for each operation, in the same order.' } },
+      },
+    },
+    async (request, reply) => {
+      const overload = judgeLoad(coordinator.waiting, true);
+      if (overload !== null) return sendProblem(request, reply, overload);
+      const trace = traceContext(request.headers.traceparent, request.headers.tracestate);
+      const sender = { caller: request.caller, trace, limits };
+      const steps = request.body.operations.map(operation => {
+        const valid = validate(request, operation);
+        return 'code' in valid ? valid : toCommand(valid, sender);
+      });
+      await inspectTopics(steps);
+      const commands = steps.filter((step): step is Command => !('code' in step));
+      const outcomes = (await coordinator.submit(commands)).values();
+      const results = steps.map(step =>
+        'code' in step ? refusal(step) : resultOf(step as Command, outcomes.next().value!),
+      );
+      return { results };
+    },
+  );
+
+  /** One question for the topics of all prepares. */
+  const inspectTopics = async (steps: readonly (Command | Draft | Fault)[]): Promise<void> => {
+    const drafts = steps.filter((step): step is Draft => 'type' in step && step.type === 'prepare');
+    if (drafts.length === 0) return;
+    const seen = await topics.inspect([...new Set(drafts.flatMap(topicsOf))]);
+    for (const draft of drafts) judgeTopics(draft, seen);
+  };
+};

@@ -1,0 +1,181 @@
+/**
+ * Figures for Prometheus, in a registry of their own. What happens is counted as it happens; what there is, is read
+ * from the counters of the store at each scrape. Units are in the names.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Counters, Store } from '../store/store.ts';
+
+/** Topics that get a label of their own; the rest is counted together as `other`. */
+const MAX_TOPIC_LABELS = 200;
+const OTHER_TOPICS = 'other';
+
+const FAST_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+const SLOW_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const COMMIT_SIZES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000];
+
+const TRANSACTION_STATES = ['prepared', 'committed', 'rolled_back'];
+const MESSAGE_STATES = ['held', 'ready', 'forwarded', 'parked', 'discarded', 'dropped'];
+
+/** Where the figures that are read at each scrape come from. */
+export interface MetricsSources {
+  readonly counters: () => Counters;
+  /** Commands that wait for their commit. */
+  readonly waiting: () => number;
+  readonly oldest: Store['oldest'];
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Whether the last contact with Kafka went well. */
+  readonly kafkaUp: () => boolean;
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #topics = new Set<string>();
+  readonly #resolutions: Counter<'state' | 'by'>;
+  readonly #contradictions: Counter<'by'>;
+  readonly #checks: Counter<'result'>;
+  readonly #calls: Histogram<'outcome'>;
+  readonly #forwarded: Counter<'topic'>;
+  readonly #parked: Counter;
+  readonly #sendFailures: Counter<'fault'>;
+  readonly #commitSize: Histogram;
+  readonly #commitDuration: Histogram;
+  readonly #requests: Histogram<'route' | 'method' | 'status'>;
+
+  constructor() {
+    const registers = [this.#registry];
+    const counter = <L extends string>(name: string, help: string, labelNames: L[] = []): Counter<L> =>
+      new Counter({ name: `escrowmq_${name}`, help, labelNames, registers });
+    const histogram = <L extends string>(name: string, help: string, buckets: number[], labelNames: L[] = []) =>
+      new Histogram({ name: `escrowmq_${name}`, help, buckets, labelNames, registers });
+    this.#resolutions = counter('resolutions_total', 'Transactions resolved, by state and by whom', ['state', 'by']);
+    this.#contradictions = counter(
+      'contradictions_total',
+      'Resolutions that came after the opposite one: two systems disagree',
+      ['by'],
+    );
+    this.#checks = counter('checks_total', 'Check-backs by their result, one each transaction asked about', ['result']);
+    this.#calls = histogram('check_call_duration_seconds', 'Calls to producer groups', SLOW_SECONDS, ['outcome']);
+    this.#forwarded = counter('forwarded_messages_total', 'Messages that Kafka acknowledged, by topic', ['topic']);
+    this.#parked = counter('parked_messages_total', 'Messages that were parked because Kafka refuses them');
+    this.#sendFailures = counter('send_failures_total', 'Sends to Kafka that failed, by whose fault', ['fault']);
+    this.#commitSize = histogram('commit_commands', 'Commands that shared one durable commit', COMMIT_SIZES);
+    this.#commitDuration = histogram('commit_duration_seconds', 'One durable commit of the store', FAST_SECONDS);
+    this.#requests = histogram('http_request_duration_seconds', 'Requests by route', FAST_SECONDS, [
+      'route',
+      'method',
+      'status',
+    ]);
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** Names the sources of what is read at each scrape. Once, before the first scrape. */
+  watch(sources: MetricsSources): void {
+    const count = (name: string): number => sources.counters().get(name) ?? 0;
+    this.#states('transactions', 'Transactions in the store, by state', TRANSACTION_STATES, count);
+    this.#states('messages', 'Messages in the store, by state; ready ones wait for Kafka', MESSAGE_STATES, count);
+    this.#gauge('transactions_unresolved', 'Transactions that wait for a person', () => count('unresolved'));
+    this.#gauge('transactions_contradicted', 'Transactions about which two systems disagree', () =>
+      count('contradicted'),
+    );
+    this.#gauge('queue_waiting_commands', 'Commands that wait for their commit', sources.waiting);
+    this.#gauge('kafka_up', '1 while Kafka can be reached, else 0', () => (sources.kafkaUp() ? 1 : 0));
+    this.#total('accepted_messages_total', 'Messages ever stored', () => count('accepted'));
+    this.#total('purged_messages_total', 'Messages removed after their retention', () => count('purged'));
+    this.#oldest(sources);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  onCommit(commands: number, tookMs: number): void {
+    this.#commitSize.observe(commands);
+    this.#commitDuration.observe(tookMs / 1000);
+  }
+
+  onResolution(kind: 'committed' | 'rolled_back' | 'contradicted', by: string): void {
+    if (kind === 'contradicted') this.#contradictions.inc({ by });
+    else this.#resolutions.inc({ state: kind, by });
+  }
+
+  onCheck(result: string, count = 1): void {
+    this.#checks.inc({ result }, count);
+  }
+
+  /** `error` null: with an answer. The group is no label: groups have no bound. */
+  onCall(_group: string, tookMs: number, error: string | null): void {
+    this.#calls.observe({ outcome: error === null ? 'answer' : 'no_answer' }, tookMs / 1000);
+  }
+
+  onForwarded(topic: string, count = 1): void {
+    if (this.#topics.size < MAX_TOPIC_LABELS) this.#topics.add(topic);
+    this.#forwarded.inc({ topic: this.#topics.has(topic) ? topic : OTHER_TOPICS }, count);
+  }
+
+  onParked(count = 1): void {
+    this.#parked.inc(count);
+  }
+
+  onSendFailed(fault: string): void {
+    this.#sendFailures.inc({ fault });
+  }
+
+  /** `route` is the pattern of the path, never the path itself. */
+  onRequest(route: string, method: string, status: number, tookMs: number): void {
+    this.#requests.observe({ route, method, status }, tookMs / 1000);
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name: `escrowmq_${name}`,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  #states(name: string, help: string, states: readonly string[], count: (counter: string) => number): void {
+    new Gauge({
+      name: `escrowmq_${name}`,
+      help,
+      labelNames: ['state'],
+      registers: [this.#registry],
+      collect() {
+        for (const state of states) this.set({ state }, count(`${name}.${state}`));
+      },
+    });
+  }
+
+  #total(name: string, help: string, read: () => number): void {
+    new Counter({
+      name: `escrowmq_${name}`,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+
+  #oldest({ oldest, now }: MetricsSources): void {
+    new Gauge({
+      name: 'escrowmq_oldest_age_seconds',
+      help: 'Age of the oldest: prepared transaction (since it was stored), ready or parked message (since its commit); 0: none',
+      labelNames: ['state'],
+      registers: [this.#registry],
+      async collect() {
+        for (const [state, at] of Object.entries(await oldest())) {
+          this.set({ state }, at === null ? 0 : Math.max(0, now() - at) / 1000);
+        }
+      },
+    });
+  }
+}

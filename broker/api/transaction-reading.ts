@@ -1,0 +1,83 @@
+/** Reading transactions: one with everything known of it, or a list. */
+import { setImmediate as yieldToOthers } from 'node:timers/promises';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { TransactionListItem } from '../protocol/wire.ts';
+import { DetailQuery, ListQuery, TransactionPath } from './address-schemas.ts';
+import { TransactionDetailSchema, TransactionListSchema } from './answer-schemas.ts';
+import { listItem, transactionDetail } from './bodies.ts';
+import { cursorOf, type ListRequest, readListQuery } from './list-query.ts';
+import { sendProblem } from './problem.ts';
+import type { ServerSettings } from './surroundings.ts';
+
+/** A list that has found little in this time answers with what it has and a cursor. */
+const LIST_BUDGET_MS = 500;
+
+const plainJson = () => JSON.stringify;
+
+export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app, settings) => {
+  const { store, clock } = settings;
+  const tags = ['transactions'];
+
+  app.get(
+    '/v1/transactions/:id',
+    {
+      config: { right: 'viewer', problems: ['TRANSACTION_NOT_FOUND'] },
+      serializerCompiler: plainJson,
+      schema: {
+        tags,
+        operationId: 'getTransaction',
+        summary: 'Everything known of a transaction',
+        description: 'Payloads, headers and types of the messages only with `payload=true`.',
+        params: TransactionPath,
+        querystring: DetailQuery,
+        response: { 200: { ...TransactionDetailSchema, description: 'The transaction as it now is.' } },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const [transaction, history] = await Promise.all([store.transaction(id), store.history(id)]);
+      if (transaction === null) {
+        return sendProblem(request, reply, {
+          code: 'TRANSACTION_NOT_FOUND',
+          detail: `There is no transaction ${id}.`,
+        });
+      }
+      const contents = request.query.payload === 'true' ? await store.contents(id) : null;
+      return transactionDetail(transaction, history, contents);
+    },
+  );
+
+  app.get(
+    '/v1/transactions',
+    {
+      config: { right: 'viewer' },
+      serializerCompiler: plainJson,
+      schema: {
+        tags,
+        operationId: 'listTransactions',
+        summary: 'Lists transactions, newest first',
+        description:
+          '`since` (inclusive) and `until` (exclusive) are about `preparedAt`; `key` is a message key as text. A page ' +
+          'may be shorter than `limit` and still have a `nextCursor`: only its absence says that there is no more.',
+        querystring: ListQuery,
+        response: { 200: { ...TransactionListSchema, description: 'A page.' } },
+      },
+    },
+    async request => page(readListQuery(request.query)),
+  );
+
+  const page = async ({ filter, limit, before, filterHash }: ListRequest) => {
+    const deadline = clock.monotonic() + LIST_BUDGET_MS;
+    const items: TransactionListItem[] = [];
+    let next = before;
+    for (;;) {
+      const step = await store.list(filter, limit - items.length, next);
+      items.push(...step.transactions.map(listItem));
+      next = step.next;
+      if (next === null) return { items, nextCursor: null };
+      if (items.length >= limit || clock.monotonic() > deadline)
+        return { items, nextCursor: cursorOf(next, filterHash) };
+      await yieldToOthers();
+    }
+  };
+};

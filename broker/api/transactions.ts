@@ -1,0 +1,136 @@
+/** The calls of a transaction's life: prepare, commit, rollback, and an operator's "ask now". */
+
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Command, Outcome } from '../coordinator/commands.ts';
+import { TransactionPath } from './address-schemas.ts';
+import { judgeLoad } from './admission.ts';
+import { TransactionListItemSchema, TransactionSchema } from './answer-schemas.ts';
+import { listItem, transactionBody } from './bodies.ts';
+import { judgeResolver } from './caller.ts';
+import { draftPrepare, judgeTopics, topicsOf } from './prepare-command.ts';
+import { sendProblem } from './problem.ts';
+import { PrepareInputSchema, ReasonInputSchema, ResolveInputSchema } from './request-schemas.ts';
+import { DEFAULT_LIMITS, type ServerSettings } from './surroundings.ts';
+import { traceContext } from './trace-context.ts';
+
+export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app, settings) => {
+  const { coordinator, topics, limits = DEFAULT_LIMITS } = settings;
+  const tags = ['transactions'];
+
+  app.post(
+    '/v1/transactions',
+    {
+      config: {
+        right: 'producer',
+        writes: true,
+        problems: [
+          'TOPIC_NOT_ALLOWED',
+          'PRODUCER_GROUP_NOT_FOUND',
+          'EXISTS_WITH_DIFFERENT_CONTENT',
+          'ID_TAKEN',
+          'TOPIC_NOT_FOUND',
+          'PARTITION_NOT_FOUND',
+        ],
+      },
+      schema: {
+        tags,
+        operationId: 'prepare',
+        summary: 'Stores a transaction with its half messages',
+        description:
+          'The same id and content again is answered with 200 and the state as it now is. Only `prepared` in that ' +
+          'answer lets a local transaction begin.',
+        body: PrepareInputSchema,
+        response: {
+          200: { ...TransactionSchema, description: 'It was there already, with the same content.' },
+          201: {
+            ...TransactionSchema,
+            description: 'It is stored.',
+            headers: { Location: { type: 'string', description: 'The path of the transaction.' } },
+          },
+        },
+      },
+    },
+    async (request, reply) => {
+      const overload = judgeLoad(coordinator.waiting, true);
+      if (overload !== null) return sendProblem(request, reply, overload);
+      const trace = traceContext(request.headers.traceparent, request.headers.tracestate);
+      const draft = draftPrepare(request.body, trace, limits);
+      if ('code' in draft) return sendProblem(request, reply, draft);
+      judgeTopics(draft, await topics.inspect(topicsOf(draft)));
+      const outcome = await submit(draft);
+      if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);
+      if (outcome.changed) void reply.code(201).header('location', `/v1/transactions/${draft.id}`);
+      return transactionBody(outcome.transaction!);
+    },
+  );
+
+  for (const resolution of ['commit', 'rollback'] as const) {
+    app.post(
+      `/v1/transactions/:id/${resolution}`,
+      {
+        config: {
+          right: 'producer',
+          writes: true,
+          bodyIsOptional: true,
+          problems: ['TRANSACTION_NOT_FOUND', resolution === 'commit' ? 'ALREADY_ROLLED_BACK' : 'ALREADY_COMMITTED'],
+        },
+        schema: {
+          tags,
+          operationId: resolution,
+          summary:
+            resolution === 'commit' ? 'Commits: the messages go to Kafka' : 'Rolls back: nobody sees the messages',
+          description:
+            'Without a body it is the producer’s resolution; with a reason, or an operator key, it is the operator’s.',
+          params: TransactionPath,
+          body: ResolveInputSchema,
+          response: { 200: { ...TransactionSchema, description: 'It is resolved like that, now or already.' } },
+        },
+      },
+      async (request, reply) => {
+        const { reason } = request.body;
+        const resolver = judgeResolver(request.caller, reason);
+        if ('code' in resolver) return sendProblem(request, reply, resolver);
+        const { id } = request.params;
+        return resolved(request, reply, { type: 'resolve', id, resolution, by: resolver.by, reason: reason ?? null });
+      },
+    );
+  }
+
+  app.post(
+    '/v1/transactions/:id/check',
+    {
+      config: {
+        right: 'operator',
+        writes: true,
+        problems: ['TRANSACTION_NOT_FOUND', 'ALREADY_COMMITTED', 'ALREADY_ROLLED_BACK', 'NO_CHECK_URL'],
+      },
+      schema: {
+        tags,
+        operationId: 'check',
+        summary: 'Asks the producer group now (operator)',
+        description: 'Starts the count of `unknown` anew and clears `unresolved`.',
+        params: TransactionPath,
+        body: ReasonInputSchema,
+        response: { 202: { ...TransactionListItemSchema, description: 'It will be asked at once.' } },
+      },
+    },
+    async (request, reply) => {
+      const overload = judgeLoad(coordinator.waiting, false);
+      if (overload !== null) return sendProblem(request, reply, overload);
+      const outcome = await submit({ type: 'ask', id: request.params.id, reason: request.body.reason });
+      if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);
+      return reply.code(202).send(listItem(outcome.transaction!));
+    },
+  );
+
+  const submit = async (command: Command): Promise<Outcome> => (await coordinator.submit([command]))[0]!;
+
+  const resolved = async (request: FastifyRequest, reply: FastifyReply, command: Command) => {
+    const overload = judgeLoad(coordinator.waiting, false);
+    if (overload !== null) return sendProblem(request, reply, overload);
+    const outcome = await submit(command);
+    if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);
+    return transactionBody(outcome.transaction!);
+  };
+};
