@@ -1,0 +1,20 @@
+#!/usr/bin/env node
+// The committed launcher: works right after `npm ci`. In a checkout it runs the sources, in the package the built files.
+import { existsSync } from 'node:fs';
+
+const OLDEST_NODE_API = 10;
+if (Number(process.versions.napi) < OLDEST_NODE_API) {
+  console.error(
+    `escrowmq needs Node 22.18 or newer; this is ${process.version} (${process.execPath}). In a checkout, start it with npx or an npm script: they use the Node that npm ci installed.`,
+  );
+  process.exit(2);
+}
+
+// kafkajs arms timers with times in the past, which is harmless; newer Nodes warn about each of them.
+process.removeAllListeners('warning');
+process.on('warning', warning => {
+  if (warning.name !== 'TimeoutNegativeWarning') console.error(`${warning.name}: ${warning.message}`);
+});
+
+const source = new URL('../main.ts', import.meta.url);
+await import(existsSync(source) ? source.href : new URL('../dist/main.js', import.meta.url).href);
