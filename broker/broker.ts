@@ -103,6 +103,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
     store,
     clock,
     topics: catalogue,
+    forwarding: forwarder,
     checkBack,
     addresses: { judge: url => policy.judgeUrl(url), isLoopback: isLoopbackUrl },
     ...(memory ? { memory } : {}),

@@ -18,7 +18,7 @@ const list = (names: string[]): string =>
 /** `degraded` still accepts: Kafka or a producer group is away. `unavailable` does not. */
 export const readiness = ({ isAccepting, coordinator, forwarder }: Parts): Readiness => {
   const { kafka, topics } = forwarder;
-  const troubled = topics.filter(topic => topic.trouble !== null);
+  const troubled = topics.filter(topic => topic.trouble !== null && (topic.waitingLanes > 0 || topic.unassigned));
   const silent = [...coordinator.groups()].filter(group => group.lastError !== null);
   const since = new Date(kafka.since).toISOString();
   const checks: Readiness['checks'] = {

@@ -1,8 +1,8 @@
 /** `npm run kafka`: a Kafka in the foreground, until Ctrl-C. */
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
-import { kafkaAvailable } from './kafka-available.ts';
-import { type KafkaCluster, type KafkaOptions, startKafka } from './kafka-cluster.ts';
+import { kafkaAvailable } from './kafka/available.ts';
+import { type KafkaCluster, type KafkaOptions, startKafka } from './kafka/cluster.ts';
 
 const HELP = `Starts Apache Kafka on this machine, for trying things out, and ends it with Ctrl-C.
 

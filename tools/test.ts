@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { kafkaAvailable, startKafka } from './kafka-cluster.ts';
+import { kafkaAvailable, startKafka } from './kafka/cluster.ts';
 
 const FILE_TIMEOUT_MS = 240_000;
 /** Files at the same time. Tests mostly wait; more would only make each other late. */

@@ -12,6 +12,11 @@ export interface Topics {
   inspect(topics: string[]): Promise<ReadonlyMap<string, TopicSight>>;
 }
 
+export interface Forwarding {
+  /** Why messages of the topic that are ready do not go to Kafka; null: nothing is known to be in their way. */
+  trouble(topic: string): string | null;
+}
+
 export interface CheckTester {
   /** Asks the group the test question now. Never rejects for what the group does. */
   test(group: ProducerGroup): Promise<{ ok: boolean; status: number | null; tookMs: number; error: string | null }>;
@@ -68,6 +73,7 @@ export interface ServerSettings {
   readonly store: Pick<Store, 'transaction' | 'contents' | 'history' | 'list'>;
   readonly clock: { monotonic(): number };
   readonly topics: Topics;
+  readonly forwarding: Forwarding;
   readonly checkBack: CheckTester;
   readonly addresses: Addresses;
   /** Only with the memory publisher. */

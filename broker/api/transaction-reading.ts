@@ -2,20 +2,31 @@
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { TransactionListItem } from '../protocol/wire.ts';
+import type { Transaction } from '../transaction/transaction.ts';
 import { DetailQuery, ListQuery, TransactionPath } from './address-schemas.ts';
 import { TransactionDetailSchema, TransactionListSchema } from './answer-schemas.ts';
 import { listItem, transactionDetail } from './bodies.ts';
 import { cursorOf, type ListRequest, readListQuery } from './list-query.ts';
 import { sendProblem } from './problem.ts';
-import type { ServerSettings } from './surroundings.ts';
+import type { Forwarding, ServerSettings } from './surroundings.ts';
 
 /** A list that has found little in this time answers with what it has and a cursor. */
 const LIST_BUDGET_MS = 500;
 
 const plainJson = () => JSON.stringify;
 
+/** A message that waits for Kafka has no error of its own: what stands in its way is that of its topic. */
+const explained = (transaction: Transaction, forwarding: Forwarding): Transaction => ({
+  ...transaction,
+  messages: transaction.messages.map(message =>
+    message.state === 'ready'
+      ? { ...message, lastError: forwarding.trouble(message.topic) ?? message.lastError }
+      : message,
+  ),
+});
+
 export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app, settings) => {
-  const { store, clock } = settings;
+  const { store, clock, forwarding } = settings;
   const tags = ['transactions'];
 
   app.get(
@@ -43,7 +54,7 @@ export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings>
         });
       }
       const contents = request.query.payload === 'true' ? await store.contents(id) : null;
-      return transactionDetail(transaction, history, contents);
+      return transactionDetail(explained(transaction, forwarding), history, contents);
     },
   );
 

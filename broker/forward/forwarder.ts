@@ -103,6 +103,12 @@ export class Forwarder {
     return { kafka: { status, since, lastError }, topics };
   }
 
+  /** Why messages of the topic that are ready do not go to Kafka; null: nothing is known to be in their way. */
+  trouble(topic: string): string | null {
+    const { status, lastError } = this.#settings.publisher.state();
+    return this.#routes.get(topic)?.status().trouble?.error ?? (status === 'down' ? lastError : null);
+  }
+
   /**
    * Starts no new send, waits for those in flight, then for their marks to be durable; for both together `deadlineMs` at
    * most. What is not done by then is sent again at the next start.

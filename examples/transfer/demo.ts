@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
-import { type KafkaCluster, kafkaAvailable, startKafka } from '../../tools/kafka-cluster.ts';
+import { type KafkaCluster, kafkaAvailable, startKafka } from '../../tools/kafka/cluster.ts';
 import { Service } from './service.ts';
 
 const BROKER = resolve(import.meta.dirname, '../../broker/bin/escrowmq.js');

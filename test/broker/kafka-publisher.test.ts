@@ -28,8 +28,9 @@ const read = async (topic: string): Promise<ReadRecord[]> =>
   });
 
 let kafka: { readonly brokers: readonly string[] };
-t.test('a Kafka is there', needsKafka, async () => {
+t.test('a Kafka is there', needsKafka, async test => {
   kafka = await sharedKafka(t);
+  test.ok(kafka.brokers.length > 0);
 });
 
 t.test('is a publisher', async t =>

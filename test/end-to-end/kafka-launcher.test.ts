@@ -8,8 +8,8 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Kafka, type KafkaConfig } from 'kafkajs';
 import t from 'tap';
-import { kafkaAvailable, startKafka } from '../../tools/kafka-cluster.ts';
-import { answers } from '../../tools/kafka-probe.ts';
+import { kafkaAvailable, startKafka } from '../../tools/kafka/cluster.ts';
+import { answers } from '../../tools/kafka/probe.ts';
 import { addPartitions, createTopic, deleteTopic, endOffsets, kafkaConfig, readTopic } from '../support/topics.ts';
 
 // A Kafka that is given, or in Docker, cannot be killed from here. These live for seconds: no time to optimise code.
@@ -126,7 +126,7 @@ t.test('with a certificate and a password, in a folder that is kept', needsJava,
 
 t.test('a server does not outlive a starter that was killed', needsJava, async t => {
   const launcher = `
-    const { startKafka } = await import(${JSON.stringify(import.meta.resolve('../../tools/kafka-cluster.ts'))});
+    const { startKafka } = await import(${JSON.stringify(import.meta.resolve('../../tools/kafka/cluster.ts'))});
     const { nodes } = await startKafka();
     console.log(JSON.stringify([nodes[0].pid, nodes[0].logFile]));`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', launcher], {

@@ -8,17 +8,10 @@ import type { ProducerGroup, Store } from '../../broker/store/store.ts';
 import type { Transaction } from '../../broker/transaction/transaction.ts';
 import { openCoordinator, openStore, prepareCommand, producerGroup } from './store.ts';
 
+export { until } from './until.ts';
+
 /** Checks soon and often. */
 export const QUICK = { afterMs: 20, intervalMs: 20, maxIntervalMs: 40 } as const;
-
-/** Resolves once the condition holds, whatever time that takes the machine; fails after a minute. */
-export const until = async (what: string, condition: () => boolean | Promise<boolean>): Promise<void> => {
-  const deadline = clock.monotonic() + 60_000;
-  while (!(await condition())) {
-    if (clock.monotonic() > deadline) throw new Error(`waited in vain until ${what}`);
-    await new Promise(resolve => setTimeout(resolve, 5));
-  }
-};
 
 export interface CheckBackBench {
   readonly store: Store;

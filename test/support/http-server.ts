@@ -91,6 +91,7 @@ export const startServer = async (t: Test, given: Given = {}): Promise<TestServe
     coordinator,
     store,
     clock,
+    forwarding: { trouble: () => null },
     topics: {
       inspect: async topics => {
         inspected.push(topics);

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
-import type { KafkaCluster } from '../../tools/kafka-cluster.ts';
-import { answers } from '../../tools/kafka-probe.ts';
+import type { KafkaCluster } from '../../tools/kafka/cluster.ts';
+import { answers } from '../../tools/kafka/probe.ts';
 
 /** A cluster that was started, or the addresses of one in plain text. */
 export type KafkaTarget = readonly string[] | Pick<KafkaCluster, 'brokers' | 'security'>;

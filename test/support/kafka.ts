@@ -1,7 +1,7 @@
 /** A real Kafka for a test: the one the test command started for all, or one of its own that may be killed. */
 import type { Test } from 'tap';
-import { type KafkaCluster, kafkaAvailable, startKafka } from '../../tools/kafka-cluster.ts';
-import type { KafkaOptions } from '../../tools/kafka-options.ts';
+import { type KafkaCluster, kafkaAvailable, startKafka } from '../../tools/kafka/cluster.ts';
+import type { KafkaOptions } from '../../tools/kafka/options.ts';
 import { createTopic, type TopicShape } from './topics.ts';
 
 /** Why tests with Kafka cannot run here, or false. */

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheFolder } from '../../tools/kafka-jars.ts';
+import { cacheFolder } from '../../tools/kafka/jars.ts';
 
 const run = promisify(execFile);
 const INSTALL_WITHIN_MS = 180_000;

@@ -140,6 +140,7 @@ t.test('many lanes send at the same time', async t => {
   await commit(...all.slice(0, 100));
   await commit(...all.slice(100));
   await until('all are in flight', () => publisher.sends.length === 200);
+  t.equal(publisher.mostInFlight, 1, 'one of each lane');
   held.open();
   await until('all are marked', () => count('forwarded') === 200);
 });
@@ -223,6 +224,7 @@ t.test('a stop does not wait for ever; what it left is sent by the next start, a
   publisher.behave = () => {};
   held.open();
   await turns();
+  await first.coordinator.drain();
   t.equal(first.count('forwarded'), 0, 'its outcome is not believed any more');
   const second = await openForwarding(t, { store, publisher });
   await until('it is marked', () => second.count('forwarded') === 1);

@@ -6,11 +6,11 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { kafkaAvailable, startKafka } from '../../tools/kafka-cluster.ts';
-import { dockerArguments } from '../../tools/kafka-docker.ts';
-import { cacheFolder, jarFolder, jarsAreCached, kafkaJars } from '../../tools/kafka-jars.ts';
-import { answers, freePorts, isFree } from '../../tools/kafka-probe.ts';
-import { propertiesText } from '../../tools/kafka-settings.ts';
+import { kafkaAvailable, startKafka } from '../../tools/kafka/cluster.ts';
+import { dockerArguments } from '../../tools/kafka/docker.ts';
+import { cacheFolder, jarFolder, jarsAreCached, kafkaJars } from '../../tools/kafka/jars.ts';
+import { answers, freePorts, isFree } from '../../tools/kafka/probe.ts';
+import { propertiesText } from '../../tools/kafka/settings.ts';
 
 const JAVA = (version: string) => `echo 'openjdk version "${version}" 2025-04-15' >&2`;
 

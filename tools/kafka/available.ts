@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
-import { jarsAreCached } from './kafka-jars.ts';
+import { jarsAreCached } from './jars.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,5 +1,5 @@
 /** What can be asked of a Kafka for tests. */
-import type { Properties } from './kafka-settings.ts';
+import type { Properties } from './settings.ts';
 
 export interface KafkaOptions {
   /** 1 (default) or 3: with three, topics have 3 replicas of which 2 must be in sync, unless they say otherwise. */

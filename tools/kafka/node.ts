@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import path from 'node:path';
-import { freeze } from './kafka-freeze.ts';
-import { untilItAnswers } from './kafka-probe.ts';
-import { type Properties, propertiesText } from './kafka-settings.ts';
+import { freeze } from './freeze.ts';
+import { untilItAnswers } from './probe.ts';
+import { type Properties, propertiesText } from './settings.ts';
 
 /** No server may outlive the process that started it, however that one ends: exit, Ctrl-C or kill -9. So java is started
  * by a shell that first leaves a guard behind, reading from a pipe whose other end only the starter holds. The pipe

@@ -2,20 +2,20 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { givenBrokers, kafkaAvailable } from './kafka-available.ts';
-import { startContainer } from './kafka-docker.ts';
-import { temporaryFolder } from './kafka-folder.ts';
-import { KAFKA_VERSION, kafkaJars } from './kafka-jars.ts';
-import { dataFolder, isFormatted, KafkaNode, PortTaken } from './kafka-node.ts';
-import { type KafkaOptions, type Settled, settle } from './kafka-options.ts';
-import { freePorts, isFree, untilItAnswers } from './kafka-probe.ts';
-import { type KafkaSecurity, makeSecurity, type ServerSecurity } from './kafka-security.ts';
-import { type Listener, nodeProperties } from './kafka-settings.ts';
+import { givenBrokers, kafkaAvailable } from './available.ts';
+import { startContainer } from './docker.ts';
+import { temporaryFolder } from './folder.ts';
+import { KAFKA_VERSION, kafkaJars } from './jars.ts';
+import { dataFolder, isFormatted, KafkaNode, PortTaken } from './node.ts';
+import { type KafkaOptions, type Settled, settle } from './options.ts';
+import { freePorts, isFree, untilItAnswers } from './probe.ts';
+import { type KafkaSecurity, makeSecurity, type ServerSecurity } from './security.ts';
+import { type Listener, nodeProperties } from './settings.ts';
 
-export { type KafkaAvailability, kafkaAvailable } from './kafka-available.ts';
-export type { KafkaNode } from './kafka-node.ts';
-export type { KafkaOptions } from './kafka-options.ts';
-export type { KafkaSecurity } from './kafka-security.ts';
+export { type KafkaAvailability, kafkaAvailable } from './available.ts';
+export type { KafkaNode } from './node.ts';
+export type { KafkaOptions } from './options.ts';
+export type { KafkaSecurity } from './security.ts';
 
 export interface KafkaCluster {
   readonly how: 'given' | 'java' | 'docker';

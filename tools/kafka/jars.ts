@@ -17,7 +17,7 @@ import path from 'node:path';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const POM = path.join(import.meta.dirname, 'kafka-pom.xml');
+const POM = path.join(import.meta.dirname, 'pom.xml');
 const MARKER = '.complete';
 const ABANDONED_AFTER_MS = 60 * 60 * 1000;
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Properties } from './kafka-settings.ts';
+import type { Properties } from './settings.ts';
 
 export const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 

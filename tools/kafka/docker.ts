@@ -2,8 +2,8 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { untilItAnswers } from './kafka-probe.ts';
-import { nodeProperties, type Properties } from './kafka-settings.ts';
+import { untilItAnswers } from './probe.ts';
+import { nodeProperties, type Properties } from './settings.ts';
 
 const IMAGE = 'apache/kafka:4.1.0';
 const READY_WITHIN_MS = 120_000;
