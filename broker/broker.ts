@@ -149,7 +149,8 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
   const { address, port, family } = server.server.address() as AddressInfo;
   const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   const where = config.kafka ? `Kafka at ${config.kafka.brokers.join(',')}` : 'memory: records are gone at restart';
-  log.info(
+  // Whoever waits for this line waits at any log level.
+  log.child({}, { level: 'info' }).info(
     {
       event: 'listening',
       address: url,

@@ -37,7 +37,15 @@ const serve = async (config: Config): Promise<void> => {
     log.fatal({ err: error }, 'the broker cannot go on; what was acknowledged is safe, start it again');
     process.exit(EXIT.failed);
   };
-  const broker = await startBroker(config, log, fatal).catch((error: unknown) => {
+  const starting = startBroker(config, log, fatal);
+  closeWithGrace({ delay: EXIT_WITHIN_MS, logger: false }, async ({ signal, err }) => {
+    if (err) fatal(err);
+    log.info({ event: 'stopping', signal }, `${signal}: finishing what is in hand`);
+    await (await starting).stop(STOP_WITHIN_MS);
+    log.info({ event: 'stopped' }, 'stopped');
+  });
+  await starting.catch((error: unknown) => {
+    if (error instanceof ConfigError) throw error;
     if (error instanceof DataFolderError) return refuse([error.message], EXIT.failed);
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE')
@@ -45,18 +53,18 @@ const serve = async (config: Config): Promise<void> => {
     if (code === 'EADDRNOTAVAIL') return refuse([`${config.host} is not an address of this machine.`], EXIT.failed);
     return refuse([`cannot start: ${message}`], EXIT.failed);
   });
-  closeWithGrace({ delay: EXIT_WITHIN_MS, logger: false }, async ({ signal, err }) => {
-    if (err) fatal(err);
-    log.info({ event: 'stopping', signal }, `${signal}: finishing what is in hand`);
-    await broker.stop(STOP_WITHIN_MS);
-    log.info({ event: 'stopped' }, 'stopped');
-  });
 };
 
 const [command, ...args] = process.argv.slice(2);
 if (command === '--version' || command === '-v') {
   process.stdout.write(`${VERSION}\n`);
-} else if (command === '--help' || command === '-h' || command === 'help' || args.includes('--help')) {
+} else if (
+  command === '--help' ||
+  command === '-h' ||
+  command === 'help' ||
+  args.includes('--help') ||
+  args.includes('-h')
+) {
   process.stdout.write(HELP);
 } else if (command === 'serve') {
   try {

@@ -27,22 +27,24 @@ export const createRetention = ({ store, coordinator, clock, retentionMs, onFata
   const roundMs = Math.min(Math.max(retentionMs / 10, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
   let after = 0;
   let waiting: string[] = [];
+  let endedBefore = 0;
   const step = async (): Promise<number> => {
     if (waiting.length === 0) {
-      const { ids, next } = await store.ended(clock.now() - retentionMs, after);
+      endedBefore = clock.now() - retentionMs;
+      const { ids, next } = await store.ended(endedBefore, after);
       waiting = ids;
       after = next ?? 0;
       if (ids.length === 0) return next === null ? roundMs : PAUSE_MS;
     }
     try {
-      await coordinator.submit(waiting.slice(0, CHUNK).map(id => ({ type: 'purge', id })));
+      await coordinator.submit(waiting.slice(0, CHUNK).map(id => ({ type: 'purge', id, endedBefore })));
+      waiting = waiting.slice(CHUNK);
+      if (waiting.length === 0) await store.shrink();
     } catch (error) {
-      // Nothing was deleted; the same chunk is tried again.
+      // Whatever of it was not deleted is tried again.
       if (error instanceof StorageFullError) return roundMs;
       throw error;
     }
-    waiting = waiting.slice(CHUNK);
-    if (waiting.length === 0) await store.shrink();
     return PAUSE_MS;
   };
   return new Poller({ step, onFatal });

@@ -147,7 +147,7 @@ export const ProducerGroupSchema = describes<ProducerGroupBody>()(
 export const ProducerGroupListSchema = Type.Object({ items: Type.Array(ProducerGroupSchema) });
 
 export const CheckTestSchema = Type.Object(
-  { ok: Type.Boolean(), status: NullableInteger, tookMs: Type.Number(), error: NullableText },
+  { ok: Type.Boolean(), status: NullableInteger, tookMs: Type.Integer(), error: NullableText },
   { title: 'CheckTest' },
 );
 

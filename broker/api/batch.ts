@@ -113,7 +113,10 @@ export const batchRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app
       },
     },
     async (request, reply) => {
-      const overload = judgeLoad(coordinator.waiting, true);
+      const begins = request.body.operations.some(
+        operation => (operation as { op?: unknown } | null)?.op === 'prepare',
+      );
+      const overload = judgeLoad(coordinator.waiting, begins);
       if (overload !== null) return sendProblem(request, reply, overload);
       const trace = traceContext(request.headers.traceparent, request.headers.tracestate);
       const sender = { caller: request.caller, trace, limits };

@@ -1,6 +1,10 @@
 /** What stands before every route: who calls, whether the broker is ready, and whether there may be a body. */
+
+import type { IncomingHttpHeaders } from 'node:http';
+import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify';
 import type { ErrorCode } from '../protocol/errors.ts';
+import { bareHost, isLoopbackUrl } from '../protocol/loopback.ts';
 import { type Caller, callers, judgeRight, type Right } from './caller.ts';
 import { ApiError, type Fault } from './problem.ts';
 import type { ServerSettings } from './surroundings.ts';
@@ -36,6 +40,26 @@ const hasBody = ({ headers }: FastifyRequest['raw']): boolean =>
 /** Judged by name, not by configuration: whatever is served below /v1 touches the store. */
 const needsStore = (url: string): boolean => url.startsWith('/v1/');
 
+const FOREIGN: Fault = {
+  code: 'FORBIDDEN',
+  detail:
+    'A broker without keys answers only to its own machine, not to web pages of others: call it by a loopback address.',
+};
+
+/**
+ * Without keys the loopback address is the whole protection, and browsers reach it for any page: blindly from another
+ * site, or by a name of that site which leads here.
+ */
+const judgeOrigin = (
+  { host = '', origin, 'sec-fetch-site': site }: IncomingHttpHeaders,
+  method: string,
+): Fault | null => {
+  if (origin !== undefined && !isLoopbackUrl(origin)) return FOREIGN;
+  if (host.includes('.') && !isIP(bareHost(host.replace(/:\d+$/, ''))) && !isLoopbackUrl(`http://${host}`))
+    return FOREIGN;
+  return site === 'cross-site' && method !== 'GET' && method !== 'HEAD' ? FOREIGN : null;
+};
+
 export interface Gate {
   /** The hook for one route. */
   before(route: RouteOptions): Hook;
@@ -51,6 +75,8 @@ export const createGate = ({ operatorKey, accepting }: Pick<ServerSettings, 'ope
     if (request.raw.headers.host === undefined && request.raw.httpVersion === '1.1') {
       return { code: 'VALIDATION_FAILED', detail: 'The request has no Host header.' };
     }
+    const foreign = operatorKey === null ? judgeOrigin(request.raw.headers, request.method) : null;
+    if (foreign !== null) return foreign;
     request.caller = callerOf(request.raw.headers.authorization);
     return judgeRight(request.caller, right);
   };

@@ -40,7 +40,10 @@ export const invalid = (pointer: string, detail: string): Fault => ({
 export const problemOf = (fault: Fault, instance?: string): Problem => {
   const { code, detail, state, limitBytes, pointer } = fault;
   const { status, title, retryable } = ERRORS[code];
-  const errors = fault.errors ?? (pointer === undefined ? undefined : [{ pointer, detail }]);
+  // A 400 always says where; the empty pointer is the whole body.
+  const whole = code === 'VALIDATION_FAILED' ? '' : undefined;
+  const at = pointer ?? whole;
+  const errors = fault.errors ?? (at === undefined ? undefined : [{ pointer: at, detail }]);
   const retryAfterMs = RETRY_AFTER_MS[code];
   return {
     type: `/errors#${errorAnchor(code)}`,

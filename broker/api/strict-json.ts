@@ -6,11 +6,17 @@ import { isUtf8 } from 'node:buffer';
 import { duplicateMember } from './duplicate-member.ts';
 import { ApiError } from './problem.ts';
 
+/** Members and list entries of one body: bounds the time that one request keeps everybody else. */
+const MAX_VALUES = 1_000_000;
+/** In a larger body a duplicate is refused without saying where it is: looking for it takes too long. */
+const MAX_POINTED_BYTES = 1_000_000;
+
 /** Objects and lists inside each other. */
 export const MAX_DEPTH = 32;
 
 const QUOTE = 0x22;
 const COLON = 0x3a;
+const COMMA = 0x2c;
 const BACKSLASH = 0x5c;
 const OPEN_LIST = 0x5b;
 const CLOSE_LIST = 0x5d;
@@ -31,8 +37,8 @@ export const parseStrictJson = (bytes: Buffer): unknown => {
   const members = scan(bytes);
   const value = parse(bytes);
   if (countMembers(value) !== members) {
-    const pointer = duplicateMember(bytes);
-    refuse(`The body has the member ${pointer} twice.`, pointer ?? undefined);
+    const pointer = bytes.length <= MAX_POINTED_BYTES ? duplicateMember(bytes) : null;
+    refuse(`The body has ${pointer === null ? 'a member' : `the member ${pointer}`} twice.`, pointer ?? undefined);
   }
   return value;
 };
@@ -54,6 +60,7 @@ const parse = (bytes: Buffer): unknown => {
 const scan = (bytes: Buffer): number => {
   let depth = 0;
   let members = 0;
+  let values = 0;
   for (let i = 0; i < bytes.length; i++) {
     switch (bytes[i]) {
       case QUOTE:
@@ -61,6 +68,9 @@ const scan = (bytes: Buffer): number => {
         break;
       case COLON:
         members++;
+        break;
+      case COMMA:
+        if (++values > MAX_VALUES) refuse(`The body has more than ${MAX_VALUES} members and list entries.`);
         break;
       case OPEN_LIST:
       case OPEN_OBJECT:

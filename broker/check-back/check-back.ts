@@ -126,22 +126,26 @@ export class CheckBack {
 
   /** One call and what comes of it. Its ids stay in flight until what was answered is durable. */
   async #call(name: string, pace: GroupPace, turn: Turn): Promise<void> {
-    const { coordinator, clock, onFatal } = this.#settings;
+    const { coordinator, clock } = this.#settings;
     let end = (): void => pace.dropped(turn, clock.monotonic(), 0);
     try {
       const group = coordinator.group(name)!;
       if (group.checkUrl === null) await coordinator.submit(turn.checks.map(nobody));
       else end = await this.#ask(group, pace, turn);
     } catch (error) {
-      if (!(error instanceof StorageFullError)) {
-        this.#stopping = true;
-        onFatal(error as Error);
-      }
+      this.#notWritten(error as Error);
       // Nothing is lost with the answers: the checks are still due, and a producer's fence repeats what it said.
       end = () => pace.dropped(turn, clock.monotonic(), STORAGE_PAUSE_MS);
     }
     this.#ended.push(end);
     this.#poller.wake();
+  }
+
+  /** A full disk passes; whatever else keeps an answer from being stored ends the process. */
+  #notWritten(error: Error): void {
+    if (error instanceof StorageFullError) return;
+    this.#stopping = true;
+    this.#settings.onFatal(error);
   }
 
   /** Resolves with what the pace has to learn from it. */
@@ -182,7 +186,12 @@ export class CheckBack {
       this.#ended.push(() => pace?.reached());
       this.#poller.wake();
     }
-    return { ok: error === null, status: asked.status, tookMs: asked.tookMs, error };
+    const health =
+      this.#settings.coordinator.group(group.name)?.checkUrl === group.checkUrl
+        ? this.#health(group.name, asked.error)
+        : [];
+    await this.#settings.coordinator.submit(health).catch((failure: Error) => this.#notWritten(failure));
+    return { ok: error === null, status: asked.status, tookMs: Math.round(asked.tookMs), error };
   }
 
   #pace(group: ProducerGroup): GroupPace {

@@ -70,9 +70,11 @@ export interface AssignCommand {
   readonly index: number;
 }
 
+/** Forgets a transaction that ended before `endedBefore` (ms since 1970); any other stays. */
 export interface PurgeCommand {
   readonly type: 'purge';
   readonly id: string;
+  readonly endedBefore: number;
 }
 
 export interface PutGroupCommand {

@@ -5,7 +5,7 @@ import { topicAllowed } from '../transaction/allow-list.ts';
 import { partitionFor } from '../transaction/partition.ts';
 import { type CheckPolicy, DEFAULT_CHECK_POLICY, firstCheckAt } from '../transaction/schedule.ts';
 import { messageTransition, type TransactionEvent, type Transition, transition } from '../transaction/state-machine.ts';
-import { type Message, messageId, parseMessageId, type Transaction } from '../transaction/transaction.ts';
+import { endedAt, type Message, messageId, parseMessageId, type Transaction } from '../transaction/transaction.ts';
 import type {
   AnswerCommand,
   Command,
@@ -74,8 +74,10 @@ export const decide = (set: WorkingSet, command: Command, moment: Moment): Outco
       );
     case 'purge': {
       const transaction = set.transaction(command.id);
-      if (transaction) set.purge(transaction);
-      return done(transaction !== undefined);
+      const end = transaction ? endedAt(transaction) : null;
+      if (!transaction || end === null || end >= command.endedBefore) return done(false);
+      set.purge(transaction);
+      return done(true);
     }
     case 'put_group':
       return putGroup(set, command.group, moment);
@@ -111,9 +113,10 @@ const prepare = (set: WorkingSet, command: PrepareCommand, { now }: Moment): Out
   const group = set.group(command.group);
   if (!group)
     return refused('PRODUCER_GROUP_NOT_FOUND', `There is no producer group ${command.group}. Create it first.`);
-  const index = command.messages.findIndex(message => !topicAllowed(group.topics, message.topic));
-  if (index >= 0) {
-    const { topic } = command.messages[index]!;
+  const topics = new Set(command.messages.map(message => message.topic));
+  for (const topic of topics) {
+    if (topicAllowed(group.topics, topic)) continue;
+    const index = command.messages.findIndex(message => message.topic === topic);
     return refused('TOPIC_NOT_ALLOWED', `Producer group ${group.name} may not send to topic ${topic}.`, {
       pointer: `/messages/${index}/topic`,
     });
@@ -152,7 +155,7 @@ const prepare = (set: WorkingSet, command: PrepareCommand, { now }: Moment): Out
       payloadBytes: message.payload?.length ?? 0,
     })),
   };
-  for (const { topic } of command.messages) {
+  for (const topic of topics) {
     if (!set.topic(topic)) set.changedTopics.set(topic, { name: topic, partitions: null, barrier: null });
   }
   set.insert(transaction, command.messages);
@@ -209,9 +212,15 @@ const apply = (
 };
 
 /** Marks that two systems disagree. Counted onto one line: a caller may repeat it for ever. */
-const contradict = (set: WorkingSet, marked: Transaction, wanted: string, by: string, { now }: Moment): void => {
+const contradict = (
+  set: WorkingSet,
+  marked: Transaction,
+  { wanted, by, reason }: { wanted: string; by: string; reason: string | null },
+  { now }: Moment,
+): void => {
   set.update(marked);
-  set.record(marked, now, { event: 'contradicted', by, detail: `${wanted} came after ${marked.state}`, fold: true });
+  const detail = `${wanted} came after ${marked.state}${reason === null ? '' : `: ${reason}`}`;
+  set.record(marked, now, { event: 'contradicted', by, detail, fold: true });
 };
 
 const resolve = (set: WorkingSet, command: ResolveCommand, moment: Moment): Outcome => {
@@ -219,8 +228,13 @@ const resolve = (set: WorkingSet, command: ResolveCommand, moment: Moment): Outc
   if (!transaction) return transactionNotFound(command.id);
   const result = transition(transaction, { type: command.resolution, by: command.by }, moment.now);
   if (result.kind === 'refused') {
-    if (result.next) contradict(set, result.next, command.resolution, command.by, moment);
+    const { resolution: wanted, by, reason } = command;
+    if (result.next) contradict(set, result.next, { wanted, by, reason }, moment);
     return standing(transaction, result.refusal);
+  }
+  if (result.kind === 'same' && command.reason !== null) {
+    const detail = `${command.resolution}, as it was: ${command.reason}`;
+    set.record(transaction, moment.now, { event: 'confirmed', by: command.by, detail, fold: true });
   }
   const next = apply(set, transaction, result, moment, { by: command.by, detail: command.reason });
   return done(result.kind === 'changed', next);
@@ -263,7 +277,7 @@ const answer = (set: WorkingSet, command: AnswerCommand, moment: Moment): Outcom
   })();
   const result = transition(transaction, event, moment.now);
   if (result.kind === 'refused') {
-    if (result.next) contradict(set, result.next, command.answer, 'check', moment);
+    if (result.next) contradict(set, result.next, { wanted: command.answer, by: 'check', reason: null }, moment);
     return standing(transaction, result.refusal);
   }
   const detail = command.answer === 'none' ? command.error : command.answer === 'nobody' ? 'no check address' : null;
@@ -328,7 +342,8 @@ const putGroup = (set: WorkingSet, group: ProducerGroup, { now }: Moment): Outco
     previousSecret: replaced ?? before?.previousSecret ?? null,
     previousSecretUntil: replaced ? now + PREVIOUS_SECRET_MS : (before?.previousSecretUntil ?? null),
     lastAnswerAt: before?.lastAnswerAt ?? null,
-    lastError: before?.lastError ?? null,
+    // Of another address nothing is known yet.
+    lastError: before?.checkUrl === group.checkUrl ? before.lastError : null,
   });
   return done(before === undefined);
 };

@@ -13,10 +13,9 @@ export interface HistoryLine {
   fold?: boolean;
 }
 
-/** A transaction's share in each counter. */
+/** A transaction's share in the counters, but for its messages. */
 const shares = (transaction: Transaction): [name: string, amount: number][] => {
   const amounts: [string, number][] = [[`transactions.${transaction.state}`, 1]];
-  for (const message of transaction.messages) amounts.push([`messages.${message.state}`, 1]);
   if (transaction.unresolved) amounts.push(['unresolved', 1], [`unresolved:${transaction.group}`, 1]);
   if (transaction.contradicted) amounts.push(['contradicted', 1]);
   if (transaction.state === 'prepared' && transaction.checkFailures > 0) {
@@ -31,7 +30,7 @@ export class WorkingSet {
   readonly #topics: ReadonlyMap<string, Topic>;
   readonly #current = new Map<string, Transaction>();
   readonly #contents = new Map<string, readonly MessageContent[]>();
-  readonly #purged = new Map<string, Transaction>();
+  readonly #ended = new Map<string, Transaction>();
   readonly #history: Changes['history'] = [];
   readonly #counters = new Map<string, number>();
   readonly changedGroups = new Map<string, ProducerGroup>();
@@ -44,7 +43,6 @@ export class WorkingSet {
   }
 
   transaction(id: string): Transaction | undefined {
-    if (this.#purged.has(id)) return undefined;
     return this.#current.get(id) ?? this.#loaded.transactions.get(id);
   }
 
@@ -66,15 +64,14 @@ export class WorkingSet {
   update(after: Transaction): void {
     const before = this.transaction(after.id);
     if (before === undefined) throw new Error(`update of ${after.id}, which was not loaded`);
-    this.#account(before, -1);
-    this.#account(after, 1);
+    this.#account(before, -1, after);
+    this.#account(after, 1, before);
     this.#current.set(after.id, after);
   }
 
+  /** It is removed with this commit, unless another command of the commit changes it: then it stays for the next round. */
   purge(transaction: Transaction): void {
-    this.#account(transaction, -1);
-    this.#add('purged', transaction.messages.length);
-    this.#purged.set(transaction.id, transaction);
+    this.#ended.set(transaction.id, transaction);
   }
 
   record(transaction: Transaction, at: number, { event, by, detail, fold = false }: HistoryLine): void {
@@ -92,8 +89,13 @@ export class WorkingSet {
     return this.#counter(series);
   }
 
-  /** Everything decided, for the store. */
+  /** Everything decided, for the store. Called once. */
   changes(): Changes {
+    const purged = [...this.#ended.values()].filter(({ id }) => !this.#current.has(id));
+    for (const transaction of purged) {
+      this.#account(transaction, -1);
+      this.#add('purged', transaction.messages.length);
+    }
     const changes: Changes = {
       inserted: [],
       updated: [],
@@ -103,10 +105,9 @@ export class WorkingSet {
       counters: new Map(
         [...this.#counters].filter(([name, value]) => value !== (this.#loaded.counters.get(name) ?? 0)),
       ),
-      purged: [...this.#purged.values()],
+      purged,
     };
     for (const [id, transaction] of this.#current) {
-      if (this.#purged.has(id)) continue;
       const contents = this.#contents.get(id);
       if (contents !== undefined) changes.inserted.push({ transaction, contents });
       else changes.updated.push({ before: this.#loaded.transactions.get(id)!, after: transaction });
@@ -124,8 +125,12 @@ export class WorkingSet {
     for (const [id, after] of this.#current) yield { before: this.#loaded.transactions.get(id), after };
   }
 
-  #account(transaction: Transaction, sign: 1 | -1): void {
+  /** Messages that `other` has too did not change. */
+  #account(transaction: Transaction, sign: 1 | -1, other?: Transaction): void {
     for (const [name, amount] of shares(transaction)) this.#add(name, sign * amount);
+    for (const message of transaction.messages) {
+      if (message !== other?.messages[message.index]) this.#add(`messages.${message.state}`, sign);
+    }
   }
 
   #counter(name: string): number {

@@ -21,6 +21,7 @@ export interface ForwardMarksSettings {
 }
 
 interface Marks {
+  readonly isRepeat?: boolean;
   readonly commands: readonly SentCommand[];
   readonly onDurable: () => void;
 }
@@ -65,7 +66,8 @@ export class ForwardMarks {
     try {
       const outcomes = await coordinator.submitLazily(marks.commands);
       const unknown = outcomes.findIndex(({ kind }) => kind === 'refused');
-      if (unknown >= 0) {
+      // A repeat may find some marked the first time, and long forgotten since.
+      if (unknown >= 0 && !marks.isRepeat) {
         const { transactionId, index } = marks.commands[unknown]!;
         throw new Error(`message ${messageId(transactionId, index)} went to Kafka and is not in the store`);
       }
@@ -82,7 +84,7 @@ export class ForwardMarks {
   }
 
   #keep(marks: Marks): void {
-    this.#kept.push(marks);
+    this.#kept.push({ ...marks, isRepeat: true });
     this.#again ??= setTimeout(() => this.#submitKept(), AGAIN_MS);
   }
 

@@ -131,8 +131,8 @@ export class Lane {
       case 'topic':
       case 'partition': {
         const setback = fault === 'topic' ? this.#topicSetback : this.setback;
-        // Kafka answered, whatever the lane's own trouble was before.
-        if (fault === 'topic') this.setback.over();
+        // Whatever the trouble was before: Kafka answers, and where it lacks the partition it has the topic.
+        (fault === 'topic' ? this.setback : this.#topicSetback).over();
         setback.happened(fault, error, moment());
         if (setback.lastedMs() >= parkAfterMs) await this.#parkWaiting(upTo, error, setback);
       }

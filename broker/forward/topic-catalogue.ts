@@ -53,6 +53,8 @@ export class TopicCatalogue {
   readonly report: TopicReport;
   readonly #poller: Poller;
   #questions = 0;
+  /** Questions that wait for one of those under way to end. */
+  readonly #queue: (() => void)[] = [];
   #askedAt = Number.NEGATIVE_INFINITY;
   /** The last question got no answer: nobody is to wait for the next. */
   #away = false;
@@ -87,7 +89,7 @@ export class TopicCatalogue {
    * no answer.
    */
   async refresh(topic: string): Promise<TopicAnswer | null> {
-    return this.#ask(this.#touched(topic) ?? newEntry(topic));
+    return this.#ask(this.#touched(topic));
   }
 
   /** The topic is in use: it is asked about in the background for the next minutes. */
@@ -97,7 +99,6 @@ export class TopicCatalogue {
 
   async #inspect(topic: string): Promise<TopicKnowledge> {
     const entry = this.#touched(topic);
-    if (!entry) return 'unknown';
     const age = this.#settings.clock.monotonic() - entry.answeredAt;
     if (entry.answer && age < FRESH_MS) {
       if (age >= RENEW_MS && !this.#away) void this.#ask(entry);
@@ -112,15 +113,18 @@ export class TopicCatalogue {
     }
   }
 
-  #touched(topic: string): Entry | null {
-    const { clock } = this.#settings;
-    let entry = this.#entries.get(topic);
-    if (!entry) {
-      if (this.#entries.size >= MAX_TOPICS) return null;
-      entry = newEntry(topic);
-      this.#entries.set(topic, entry);
+  /** The entries lie in the order of their last use. */
+  #touched(topic: string): Entry {
+    const entry = this.#entries.get(topic) ?? newEntry(topic);
+    this.#entries.delete(topic);
+    if (this.#entries.size >= MAX_TOPICS) {
+      for (const { topic: longUnused } of this.#entries.values()) {
+        this.#entries.delete(longUnused);
+        break;
+      }
     }
-    entry.usedAt = clock.monotonic();
+    this.#entries.set(topic, entry);
+    entry.usedAt = this.#settings.clock.monotonic();
     return entry;
   }
 
@@ -132,7 +136,9 @@ export class TopicCatalogue {
   }
 
   async #question(entry: Entry): Promise<TopicAnswer | null> {
-    if (this.#stopped || this.#questions >= MAX_QUESTIONS) return null;
+    if (this.#questions >= MAX_QUESTIONS) await new Promise<void>(resolve => this.#queue.push(resolve));
+    // Whoever waited in the queue while Kafka went away has waited long enough.
+    if (this.#stopped || (this.#away && this.#questions > 0)) return this.#next();
     const { publisher, clock, onFatal } = this.#settings;
     this.#questions++;
     entry.askedAt = this.#askedAt = clock.monotonic();
@@ -145,6 +151,7 @@ export class TopicCatalogue {
       return null;
     } finally {
       this.#questions--;
+      this.#next();
     }
     this.#away = false;
     entry.answeredAt = clock.monotonic();
@@ -152,6 +159,12 @@ export class TopicCatalogue {
       await this.report.seen(entry.topic, entry.answer.partitions).catch(onFatal);
     }
     return entry.answer;
+  }
+
+  /** Lets the next question go. */
+  #next(): null {
+    this.#queue.shift()?.();
+    return null;
   }
 
   #lost(): void {

@@ -135,8 +135,9 @@ export class TopicRoute {
     this.#clearing = true;
     try {
       const { coordinator, moment } = this.#around;
-      if (await submitIfRoom(coordinator, [{ type: 'clear_barrier', topic: this.topic }])) return;
-      this.#unassigned.setback.happened('unknown', NO_ROOM, moment());
+      const isCleared = await submitIfRoom(coordinator, [{ type: 'clear_barrier', topic: this.topic }]);
+      if (isCleared) this.#unassigned.setback.over();
+      else this.#unassigned.setback.happened('unknown', NO_ROOM, moment());
     } finally {
       this.#clearing = false;
     }

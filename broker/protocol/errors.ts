@@ -33,7 +33,12 @@ export const ERRORS = {
     false,
     'Send `Authorization: Bearer <key>` with a key that this broker knows.',
   ),
-  FORBIDDEN: entry(403, 'This key may not do that', false, 'Use a key whose role allows the call.'),
+  FORBIDDEN: entry(
+    403,
+    'The caller may not do that',
+    false,
+    'Use a key whose role allows the call. A broker without keys wants to be called from its own machine, by a loopback address, and by no web page of another site.',
+  ),
   TOPIC_NOT_ALLOWED: entry(
     403,
     'The topic is outside the group’s allow-list',

@@ -3,7 +3,7 @@
  * own: the system gives it back when the process ends, however it ends, so nothing stale is left after kill -9.
  */
 import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 
 /** Another process owns the folder, or it cannot be used. The message is meant for people. */
@@ -35,12 +35,18 @@ const syncFolder = (path: string): void => {
   closeSync(folder);
 };
 
+/** `first` and everything below it down to `path` was made just now: flush each name, which lies in the folder above. */
+const syncNewFolders = (first: string | undefined, path: string): void => {
+  if (first === undefined) return;
+  for (let folder = path; folder !== dirname(first); folder = dirname(folder)) syncFolder(dirname(folder));
+};
+
 export const openDataFolder = (dataDir: string): DataFolder => {
   const path = resolve(dataDir);
   const databaseFile = join(path, 'escrowmq.db');
   let lock: Database.Database;
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    syncNewFolders(mkdirSync(path, { recursive: true, mode: 0o700 }), path);
     lock = new Database(privateFile(join(path, 'broker.lock')), { timeout: 0 });
   } catch (error) {
     throw new DataFolderError(`The data folder ${path} cannot be used: ${reason(error)}.`);

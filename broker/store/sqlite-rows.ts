@@ -1,11 +1,12 @@
 /** Rows of the database ↔ records. */
-import type {
-  Message,
-  MessageContent,
-  MessageState,
-  Resolver,
-  Transaction,
-  TransactionState,
+import {
+  endedAt,
+  type Message,
+  type MessageContent,
+  type MessageState,
+  type Resolver,
+  type Transaction,
+  type TransactionState,
 } from '../transaction/transaction.ts';
 import type { ProducerGroup } from './store.ts';
 
@@ -111,3 +112,33 @@ export const toGroup = (name: string, settings: string): ProducerGroup => ({
   ...(JSON.parse(settings) as Omit<ProducerGroup, 'name'>),
   name,
 });
+
+const countOf = ({ messages }: Transaction, state: MessageState): number =>
+  messages.reduce((count, message) => (message.state === state ? count + 1 : count), 0);
+
+/** The columns that change, in the order in which both statements name them. */
+export const transactionColumns = (transaction: Transaction): (number | string | null)[] => [
+  TRANSACTION_STATES.indexOf(transaction.state),
+  transaction.resolvedAt,
+  transaction.resolvedBy,
+  transaction.nextCheckAt,
+  transaction.checkAttempts,
+  transaction.checkFailures,
+  transaction.lastCheckAt,
+  transaction.lastCheckError,
+  transaction.unresolved ? 1 : 0,
+  transaction.contradicted ? 1 : 0,
+  countOf(transaction, 'parked'),
+  countOf(transaction, 'discarded'),
+  endedAt(transaction),
+];
+
+export const messageColumns = (message: Message): (number | string | null)[] => [
+  MESSAGE_STATES.indexOf(message.state),
+  message.partition ?? NO_PARTITION,
+  message.commitOrder,
+  message.offset,
+  message.attempts,
+  message.lastError,
+  message.endedAt,
+];

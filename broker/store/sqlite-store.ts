@@ -3,7 +3,7 @@
  * asynchronous by its seam only; the work is done before it returns.
  */
 import Database from 'better-sqlite3';
-import { endedAt, type Message, type MessageContent, type Transaction } from '../transaction/transaction.ts';
+import type { MessageContent, Transaction } from '../transaction/transaction.ts';
 import { openDataFolder } from './data-folder.ts';
 import { openDatabase } from './sqlite-database.ts';
 import { listStep } from './sqlite-list.ts';
@@ -11,16 +11,16 @@ import {
   type ContentRow,
   groupToText,
   headersToText,
-  MESSAGE_STATES,
   type MessageRow,
+  messageColumns,
   NO_PARTITION,
   POSITIONS,
-  TRANSACTION_STATES,
   type TransactionRow,
   toContent,
   toGroup,
   toMessage,
   toTransaction,
+  transactionColumns,
 } from './sqlite-rows.ts';
 import { prepareStatements, type Statements } from './sqlite-statements.ts';
 import {
@@ -48,6 +48,18 @@ const SHRINK_ABOVE = 4;
 
 /** Opens (and where needed creates) the store in the folder. Throws DataFolderError with a sentence for people. */
 export const openSqliteStore = ({ dataDir }: { dataDir: string }): Store => new SqliteStore(dataDir);
+
+/** SQLite's word for a full disk → the store's. */
+const tellingFull = (write: () => void): void => {
+  try {
+    write();
+  } catch (error) {
+    if (error instanceof Database.SqliteError && error.code === 'SQLITE_FULL') {
+      throw new StorageFullError('there is no room on the disk for the data folder', { cause: error });
+    }
+    throw error;
+  }
+};
 
 class SqliteStore implements Store {
   readonly #db: Database.Database;
@@ -85,14 +97,7 @@ class SqliteStore implements Store {
       if (transaction) transactions.set(id, transaction);
     }
     const changes = decide({ transactions, counters: this.#counters });
-    try {
-      this.#save(changes);
-    } catch (error) {
-      if (error instanceof Database.SqliteError && error.code === 'SQLITE_FULL') {
-        throw new StorageFullError('there is no room on the disk for the data folder', { cause: error });
-      }
-      throw error;
-    }
+    tellingFull(() => this.#save(changes));
   }
 
   async groups(): Promise<ProducerGroup[]> {
@@ -209,7 +214,7 @@ class SqliteStore implements Store {
     const pages = this.#db.pragma('page_count', { simple: true }) as number;
     // A file that only breathes keeps its free pages: they are used again.
     if (free * SHRINK_ABOVE < pages) return;
-    this.#db.pragma(`incremental_vacuum(${SHRINK_PAGES})`);
+    tellingFull(() => this.#db.pragma(`incremental_vacuum(${SHRINK_PAGES})`));
   }
 
   async close(): Promise<void> {
@@ -307,7 +312,7 @@ class SqliteStore implements Store {
 
   #insert(transaction: Transaction, contents: readonly MessageContent[]): void {
     const { sequence, id, group, digest, preparedAt, traceparent, tracestate } = transaction;
-    const [state, ...mutable] = this.#mutable(transaction);
+    const [state, ...mutable] = transactionColumns(transaction);
     this.#sql.insertTransaction.run(
       sequence,
       id,
@@ -326,7 +331,7 @@ class SqliteStore implements Store {
         position,
         this.#topicIds.get(message.topic)!,
         message.key,
-        ...this.#mutableOfMessage(message),
+        ...messageColumns(message),
         message.payloadBytes,
       );
       this.#sql.insertContent.run(position, payload, headersToText(headers), contentType, type);
@@ -334,43 +339,11 @@ class SqliteStore implements Store {
   }
 
   #update(before: Transaction, after: Transaction): void {
-    this.#sql.updateTransaction.run(...this.#mutable(after), after.sequence);
+    this.#sql.updateTransaction.run(...transactionColumns(after), after.sequence);
     for (const message of after.messages) {
       if (message === before.messages[message.index]) continue;
-      this.#sql.updateMessage.run(...this.#mutableOfMessage(message), after.sequence * POSITIONS + message.index);
+      this.#sql.updateMessage.run(...messageColumns(message), after.sequence * POSITIONS + message.index);
     }
-  }
-
-  /** The columns that change, in the order in which both statements name them. */
-  #mutable(transaction: Transaction): (number | string | null)[] {
-    const count = (state: Message['state']): number => transaction.messages.filter(m => m.state === state).length;
-    return [
-      TRANSACTION_STATES.indexOf(transaction.state),
-      transaction.resolvedAt,
-      transaction.resolvedBy,
-      transaction.nextCheckAt,
-      transaction.checkAttempts,
-      transaction.checkFailures,
-      transaction.lastCheckAt,
-      transaction.lastCheckError,
-      transaction.unresolved ? 1 : 0,
-      transaction.contradicted ? 1 : 0,
-      count('parked'),
-      count('discarded'),
-      endedAt(transaction),
-    ];
-  }
-
-  #mutableOfMessage(message: Message): (number | string | null)[] {
-    return [
-      MESSAGE_STATES.indexOf(message.state),
-      message.partition ?? NO_PARTITION,
-      message.commitOrder,
-      message.offset,
-      message.attempts,
-      message.lastError,
-      message.endedAt,
-    ];
   }
 
   #record({ sequence, fold, at, event, by, detail }: Changes['history'][number]): void {

@@ -21,6 +21,9 @@ export const murmur2 = (data: Uint8Array): number => {
   return (hash ^ (hash >>> 15)) >>> 0;
 };
 
-/** murmur2 of the key over the partitions; without a key spread evenly by place in the commit order. */
+/**
+ * murmur2 of the key over the partitions. Without a key, of the place in the commit order: that is one series for all
+ * topics, so its plain remainder could send all messages of a topic to one partition.
+ */
 export const partitionFor = (key: Buffer | null, partitions: number, commitOrder: number): number =>
-  key === null ? commitOrder % partitions : (murmur2(key) & 0x7fffffff) % partitions;
+  (murmur2(key ?? Buffer.from(String(commitOrder))) & 0x7fffffff) % partitions;

@@ -164,6 +164,7 @@ t.test('a test question that is answered counts as an answer', async t => {
   bench.checkBack.start();
   await until('the loop has looked', () => bench.looks.count > 0);
   t.match(await bench.checkBack.test(group), { ok: true, status: 200, error: null });
+  t.match(bench.coordinator.group('g'), { lastError: null, lastAnswerAt: Number });
   await until('it is committed', async () => (await bench.transaction('put-off')).state === 'committed');
 });
 

@@ -141,6 +141,66 @@ t.test('a parked message leaves the order, a retried one comes last', async t =>
   t.same(ready, ['transfers/0', 'transfers/0']);
 });
 
+t.test('a purge forgets what ended before, and nothing that another command of the commit is about', async t => {
+  const store = openStore(t);
+  let now = 1_000;
+  const coordinator = await openCoordinator(store, { clock: { now: () => now, monotonic: () => 0 } });
+  const ids = ['open', 'ended', 'young', 'again', 'contradicted'];
+  await coordinator.submit([
+    { type: 'put_group', group: producerGroup('g') },
+    ...ids.map(id => prepareCommand(id, 'g')),
+    ...['ended', 'again', 'contradicted'].map(id => resolveCommand(id, 'rollback')),
+  ]);
+  now = 2_000;
+  await coordinator.submit([resolveCommand('young', 'rollback')]);
+  const outcomes = await coordinator.submit([
+    ...ids.map(id => ({ type: 'purge' as const, id, endedBefore: 2_000 })),
+    prepareCommand('again', 'g'),
+    resolveCommand('again'),
+    resolveCommand('contradicted', 'commit'),
+  ]);
+  t.match(outcomes[5], { kind: 'done', changed: false, transaction: { state: 'rolled_back' } });
+  t.equal(refusal(outcomes[6]), 'ALREADY_ROLLED_BACK');
+  t.equal(await store.transaction('ended'), null);
+  t.match(await store.transaction('open'), { state: 'prepared' });
+  t.match(await store.transaction('young'), { state: 'rolled_back' });
+  // Told to somebody in this commit, so they stay until the next round.
+  t.match(await store.transaction('again'), { state: 'rolled_back', contradicted: true });
+  t.match(await store.transaction('contradicted'), { state: 'rolled_back', contradicted: true });
+  const counters = coordinator.counters();
+  t.match(Object.fromEntries(counters), {
+    'transactions.prepared': 1,
+    'transactions.rolled_back': 3,
+    'messages.held': 1,
+    'messages.dropped': 3,
+    accepted: 5,
+    purged: 1,
+    contradicted: 2,
+  });
+});
+
+t.test('an operator’s reason is kept, also where nothing changes', async t => {
+  const store = openStore(t);
+  const coordinator = await openCoordinator(store);
+  const act = (resolution: 'commit' | 'rollback', reason: string) => ({
+    ...resolveCommand('t1', resolution),
+    by: 'operator' as const,
+    reason,
+  });
+  await coordinator.submit([{ type: 'put_group', group: producerGroup('g') }, prepareCommand('t1', 'g')]);
+  for (const command of [act('commit', 'asked the bank'), act('commit', 'again'), act('rollback', 'I want it gone')]) {
+    await coordinator.submit([command]);
+  }
+  t.same(
+    (await store.history('t1')).map(({ event, by, detail }) => [event, by, detail]),
+    [
+      ['committed', 'operator', 'asked the bank'],
+      ['confirmed', 'operator', 'commit, as it was: again'],
+      ['contradicted', 'operator', 'rollback came after committed: I want it gone'],
+    ],
+  );
+});
+
 t.test('a replaced secret goes on signing for 24 h', async t => {
   let now = 1_000_000;
   const coordinator = await openCoordinator(openStore(t), { clock: { now: () => now, monotonic: () => 0 } });

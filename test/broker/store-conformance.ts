@@ -249,7 +249,7 @@ export const storeConformance = (t: Test, open: (t: Test) => Promise<StoreUnderT
     const { ids: ended, next } = await store.ended(later, 0);
     t.same(ended, ['rolled', 'gone']);
     t.equal(next, null);
-    await coordinator.submit(ended.map(id => ({ type: 'purge', id })));
+    await coordinator.submit(ended.map(id => ({ type: 'purge', id, endedBefore: later })));
     t.equal(await store.transaction('gone'), null);
     t.same(await store.contents('gone'), []);
     t.same(await store.history('gone'), []);

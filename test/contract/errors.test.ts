@@ -59,6 +59,7 @@ const PROVOCATIONS: Partial<Record<ErrorCode, (s: TestServer) => ReturnType<Test
   TOPIC_NOT_FOUND: s => s.call('POST', '/v1/transactions', transaction('j1', { topic: MISSING_TOPIC })),
   PARTITION_NOT_FOUND: s =>
     s.call('POST', '/v1/transactions', transaction('k1', { topic: NARROW_TOPIC, partition: 2 })),
+  FORBIDDEN: s => s.call('POST', '/v1/transactions/t1/commit', undefined, { origin: 'http://evil.example' }),
   CHECK_ADDRESS_NOT_ALLOWED: s => s.call('PUT', '/v1/producer-groups/g', { checkUrl: 'http://forbidden/' }),
 };
 
@@ -73,8 +74,8 @@ const ELSEWHERE: ErrorCode[] = [
   'STORAGE_FULL',
 ];
 
-/** For keys with a role and for rate limits. */
-const NOT_YET: ErrorCode[] = ['FORBIDDEN', 'TOO_MANY_REQUESTS'];
+/** For rate limits. */
+const NOT_YET: ErrorCode[] = ['TOO_MANY_REQUESTS'];
 
 t.test('every code is met', async t => {
   const covered = [...Object.keys(PROVOCATIONS), ...ELSEWHERE, ...NOT_YET];
@@ -146,7 +147,10 @@ t.test('what the broker itself cannot do', async t => {
     const answer = await s.call('POST', '/v1/transactions', transaction('t2'));
     isProblem(t, answer, 'OVERLOADED');
     t.equal(answer.headers['retry-after'], '1');
-    isProblem(t, await s.call('POST', '/v1/batch', { operations: [{ op: 'commit', id: 't1' }] }), 'OVERLOADED');
+    const begins = { operations: [{ op: 'prepare', ...transaction('t2') }] };
+    isProblem(t, await s.call('POST', '/v1/batch', begins), 'OVERLOADED');
+    const ends = { operations: [{ op: 'commit', id: 't1' }] };
+    t.equal((await s.call('POST', '/v1/batch', ends)).statusCode, 200, 'what is begun must be able to end');
     t.equal((await s.call('POST', '/v1/transactions/t1/commit')).statusCode, 200);
     load.waiting = 40_000;
     isProblem(t, await s.call('POST', '/v1/transactions/t1/commit'), 'OVERLOADED');

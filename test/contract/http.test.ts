@@ -110,3 +110,27 @@ t.test('a connection lives on after a refusal', async t => {
   const second = 'GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
   t.match(await rawCall(s.app, first + second), /^HTTP\/1\.1 400 [\s\S]*HTTP\/1\.1 200 /);
 });
+
+t.test('a broker without keys answers to its own machine, not to web pages of others', async t => {
+  const s = await startServer(t);
+  await s.createGroup('g');
+  await s.prepare('t1');
+  const commit = (headers: Record<string, string>) => s.call('POST', '/v1/transactions/t1/commit', undefined, headers);
+  const foreign: Record<string, string>[] = [
+    { origin: 'http://evil.example' },
+    { origin: 'null' },
+    { host: 'evil.example:7400' },
+    { host: 'evil.example:7400', origin: 'http://evil.example:7400' },
+    { host: '127.0.0.1.evil.example' },
+    { 'sec-fetch-site': 'cross-site' },
+  ];
+  for (const headers of foreign) isProblem(t, await commit(headers), 'FORBIDDEN');
+  t.match((await s.call('GET', '/v1/transactions/t1')).json(), { state: 'prepared' });
+  const own: Record<string, string>[] = [
+    { host: '127.0.0.1:7400', origin: 'http://127.0.0.1:7400', 'sec-fetch-site': 'same-origin' },
+    { host: 'localhost:7400', origin: 'http://localhost:3000' },
+    { host: '[::1]:7400' },
+    { host: '10.0.0.5:7400' },
+  ];
+  for (const headers of own) t.equal((await commit(headers)).statusCode, 200, JSON.stringify(headers));
+});

@@ -201,6 +201,8 @@ t.test('I26: without the right key nobody can resolve, re-check, list or read', 
 t.test('I26: a broker that others can reach refuses to start without a key', async t => {
   const open = startBrokerProcess(t, { args: ['--publisher', 'memory', '--host', '0.0.0.0'] });
   await t.rejects(open, /ended with 2.*a key is needed/s);
+  const allow = startBrokerProcess(t, { args: ['--publisher', 'memory', '--check-allow', 'not a host!'] });
+  await t.rejects(allow, /ended with 2.*--check-allow/s);
 });
 
 t.test('the test question asks now and says what happened', needsKafka, async t => {

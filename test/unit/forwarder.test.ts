@@ -1,5 +1,8 @@
 import t from 'tap';
+import type { Outcome } from '../../broker/coordinator/commands.ts';
 import { recordBytes } from '../../broker/forward/cloud-event.ts';
+import { ForwardMarks } from '../../broker/forward/forward-marks.ts';
+import { type ReadyMessage, StorageFullError } from '../../broker/store/store.ts';
 import { openForwarding } from '../support/forwarding.ts';
 import { door, PublisherDouble } from '../support/publisher-double.ts';
 import { halfMessage, openStore, prepareCommand, resolveCommand } from '../support/store.ts';
@@ -175,16 +178,27 @@ t.test('marks that the full disk refuses are kept; nothing is sent twice meanwhi
   t.same(fatal, []);
 });
 
-t.test('a mark for a message that the store does not know stops the process', async t => {
-  const { publisher, commit, submit, fatal } = await openForwarding(t);
-  const held = door();
-  publisher.behave = () => held.wait;
-  const id = await commit({ payload: Buffer.from('m'), partition: 0 });
-  await until('the send is in flight', () => publisher.sends.length === 1);
-  await submit({ type: 'purge', id });
-  held.open();
+t.test('a mark for a message that the store does not know stops the process, unless it is a repeat', async t => {
+  const fatal: Error[] = [];
+  const answers: (() => Outcome[])[] = [];
+  const submitLazily = async (): Promise<Outcome[]> => answers.shift()!();
+  const marks = new ForwardMarks({
+    coordinator: { submitLazily },
+    onRoom: () => {},
+    onFatal: error => fatal.push(error),
+  });
+  const message = { transactionId: 't1', index: 0 } as ReadyMessage;
+  const unknown = (): Outcome[] => [{ kind: 'refused', refused: { code: 'MESSAGE_NOT_FOUND', detail: '' } }];
+  const full = (): Outcome[] => {
+    throw new StorageFullError();
+  };
+  answers.push(full, unknown);
+  await new Promise<void>(onDurable => marks.add([message], 7, onDurable));
+  t.same(fatal, [], 'some of a repeat may be marked already, and forgotten');
+  answers.push(unknown);
+  marks.add([message], 7, () => t.fail('it was not marked'));
   await until('it is fatal', () => fatal.length > 0);
-  t.match(fatal[0]!.message, `${id}.0`);
+  t.match(fatal[0]!.message, 't1.0');
 });
 
 t.test('a store that cannot be read stops the process', async t => {

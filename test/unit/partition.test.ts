@@ -37,8 +37,17 @@ t.test('a key goes where kafkajs’s default partitioner sends it', async t => {
   t.pass('2,000 keys');
 });
 
-t.test('without a key messages spread evenly', async t => {
-  const counts = [0, 0, 0];
-  for (let order = 0; order < 300; order++) counts[partitionFor(null, 3, order)]!++;
-  t.same(counts, [100, 100, 100]);
+t.test('without a key messages spread, also where a topic has only every n-th place in the commit order', async t => {
+  for (const partitions of [2, 3, 6, 12]) {
+    for (const stride of [1, 2, 3, 4, 6, 12]) {
+      const counts = new Array<number>(partitions).fill(0);
+      const messages = 600 * partitions;
+      for (let i = 0; i < messages; i++) counts[partitionFor(null, partitions, 1_000 + i * stride)]!++;
+      const share = messages / partitions;
+      t.ok(
+        counts.every(count => count > share * 0.8 && count < share * 1.2),
+        `${partitions} partitions, every ${stride}: ${counts.join(' ')}`,
+      );
+    }
+  }
 });
