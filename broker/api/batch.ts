@@ -116,7 +116,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app
       const begins = request.body.operations.some(
         operation => (operation as { op?: unknown } | null)?.op === 'prepare',
       );
-      const overload = judgeLoad(coordinator.waiting, begins);
+      const overload = judgeLoad(coordinator, begins);
       if (overload !== null) return sendProblem(request, reply, overload);
       const trace = traceContext(request.headers.traceparent, request.headers.tracestate);
       const sender = { caller: request.caller, trace, limits };

@@ -68,7 +68,7 @@ export const DEFAULT_LIMITS: Limits = {
 
 /** Everything that the server is built from. */
 export interface ServerSettings {
-  readonly coordinator: Pick<Coordinator, 'group' | 'groups' | 'counters' | 'waiting' | 'submit'>;
+  readonly coordinator: Pick<Coordinator, 'group' | 'groups' | 'counters' | 'waiting' | 'waitingBytes' | 'submit'>;
   /** Only read. */
   readonly store: Pick<Store, 'transaction' | 'contents' | 'history' | 'list'>;
   readonly clock: { monotonic(): number };

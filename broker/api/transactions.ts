@@ -52,7 +52,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
       },
     },
     async (request, reply) => {
-      const overload = judgeLoad(coordinator.waiting, true);
+      const overload = judgeLoad(coordinator, true);
       if (overload !== null) return sendProblem(request, reply, overload);
       const trace = traceContext(request.headers.traceparent, request.headers.tracestate);
       const draft = draftPrepare(request.body, trace, limits);
@@ -116,7 +116,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
       },
     },
     async (request, reply) => {
-      const overload = judgeLoad(coordinator.waiting, false);
+      const overload = judgeLoad(coordinator, false);
       if (overload !== null) return sendProblem(request, reply, overload);
       const outcome = await submit({ type: 'ask', id: request.params.id, reason: request.body.reason });
       if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);
@@ -127,7 +127,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
   const submit = async (command: Command): Promise<Outcome> => (await coordinator.submit([command]))[0]!;
 
   const resolved = async (request: FastifyRequest, reply: FastifyReply, command: Command) => {
-    const overload = judgeLoad(coordinator.waiting, false);
+    const overload = judgeLoad(coordinator, false);
     if (overload !== null) return sendProblem(request, reply, overload);
     const outcome = await submit(command);
     if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);

@@ -149,14 +149,11 @@ export class Asker {
     return reading;
   }
 
-  /** Both secrets sign while one follows the other, so that the handler may change at any moment of a day. */
-  #signature(
-    { checkSecret, previousSecret, previousSecretUntil }: ProducerGroup,
-    body: string,
-  ): Record<string, string> {
+  /** A replaced secret goes on signing beside its successor, so that the handler may change at any moment of a day. */
+  #signature({ checkSecret, previousSecrets }: ProducerGroup, body: string): Record<string, string> {
     const now = this.#settings.clock.now();
-    const previous = previousSecretUntil !== null && previousSecretUntil > now ? previousSecret : null;
-    const secrets = [checkSecret, previous].filter(secret => secret !== null);
+    const previous = previousSecrets.filter(({ until }) => until > now).map(({ secret }) => secret);
+    const secrets = checkSecret === null ? previous : [checkSecret, ...previous];
     return secrets.length === 0 ? {} : signatureHeaders(secrets, `msg_${randomUUID()}`, now, body);
   }
 }

@@ -13,6 +13,7 @@ import { WorkingSet } from './working-set.ts';
 
 /** Commands in one commit. Bounds the time one commit keeps the event loop. */
 const MAX_COMMANDS_PER_COMMIT = 2_000;
+const MAX_MESSAGES_PER_COMMIT = 5_000;
 /** How long a command that is in no hurry may wait for others to share its commit with. */
 const LAZY_MS = 20;
 /** How long a full disk is told after it was met. Not longer: only new commands can find out that there is room again. */
@@ -39,6 +40,14 @@ interface Waiting {
   settle: (outcome: Outcome) => void;
   fail: (error: Error) => void;
 }
+
+/** What a command brings in. */
+const sizeOf = (command: Command): { messages: number; bytes: number } => {
+  if (command.type !== 'prepare') return { messages: 0, bytes: 0 };
+  let bytes = 0;
+  for (const { key, payload } of command.messages) bytes += (key?.length ?? 0) + (payload?.length ?? 0);
+  return { messages: command.messages.length, bytes };
+};
 
 /** The transaction a command needs loaded, if it is about one. */
 const transactionOf = (command: Command): string | null => {
@@ -67,6 +76,7 @@ export class Coordinator {
   readonly #topics: Map<string, Topic>;
   #counters: Counters;
   #queue: Waiting[] = [];
+  #waitingBytes = 0;
   #flushing = false;
   #scheduled = false;
   #lazyTimer: NodeJS.Timeout | null = null;
@@ -109,6 +119,11 @@ export class Coordinator {
     return this.#queue.length;
   }
 
+  /** Content of the prepares among them. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
   /** A commit found no room on the disk a moment ago, and none has succeeded since. */
   get isStorageFull(): boolean {
     return this.#settings.clock.monotonic() - this.#storageFullAt < STORAGE_FULL_MS;
@@ -145,6 +160,7 @@ export class Coordinator {
 
   #enqueue(commands: readonly Command[]): Promise<Outcome[]> {
     if (this.#failed) return Promise.reject(this.#failed);
+    for (const command of commands) this.#waitingBytes += sizeOf(command).bytes;
     return Promise.all(
       commands.map(command => new Promise<Outcome>((settle, fail) => this.#queue.push({ command, settle, fail }))),
     );
@@ -164,13 +180,29 @@ export class Coordinator {
   async #flush(): Promise<void> {
     this.#flushing = true;
     while (this.#queue.length > 0 && !this.#failed) {
-      const batch = this.#queue.splice(0, MAX_COMMANDS_PER_COMMIT);
+      const batch = this.#nextBatch();
       await this.#commit(batch);
       // Let the requests that came in meanwhile join the next commit, and everybody else have a turn.
       if (this.#queue.length > 0) await new Promise(resolve => setImmediate(resolve));
     }
     this.#flushing = false;
     for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** The next commands in order, no more than one commit should hold. */
+  #nextBatch(): Waiting[] {
+    let count = 0;
+    let messages = 0;
+    let bytes = 0;
+    for (const { command } of this.#queue) {
+      const size = sizeOf(command);
+      messages += size.messages;
+      if (count === MAX_COMMANDS_PER_COMMIT || (count > 0 && messages > MAX_MESSAGES_PER_COMMIT)) break;
+      count++;
+      bytes += size.bytes;
+    }
+    this.#waitingBytes -= bytes;
+    return this.#queue.splice(0, count);
   }
 
   async #commit(batch: Waiting[]): Promise<void> {

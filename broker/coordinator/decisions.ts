@@ -19,6 +19,8 @@ import type { WorkingSet } from './working-set.ts';
 
 /** A secret that was replaced signs beside the new one for this long. */
 const PREVIOUS_SECRET_MS = 24 * 60 * 60 * 1000;
+/** Of those changed more often in a day, the oldest stop. */
+const MAX_PREVIOUS_SECRETS = 10;
 
 export interface Moment {
   /** Milliseconds since 1970. */
@@ -336,11 +338,14 @@ const settleParked = (set: WorkingSet, command: ParkedCommand, moment: Moment): 
 
 const putGroup = (set: WorkingSet, group: ProducerGroup, { now }: Moment): Outcome => {
   const before = set.group(group.name);
-  const replaced = before?.checkSecret && group.checkSecret !== before.checkSecret ? before.checkSecret : null;
+  const replaced =
+    before?.checkSecret && group.checkSecret !== before.checkSecret
+      ? [{ secret: before.checkSecret, until: now + PREVIOUS_SECRET_MS }]
+      : [];
+  const standing = before?.previousSecrets.filter(({ until }) => until > now) ?? [];
   set.changedGroups.set(group.name, {
     ...group,
-    previousSecret: replaced ?? before?.previousSecret ?? null,
-    previousSecretUntil: replaced ? now + PREVIOUS_SECRET_MS : (before?.previousSecretUntil ?? null),
+    previousSecrets: [...replaced, ...standing].slice(0, MAX_PREVIOUS_SECRETS),
     lastAnswerAt: before?.lastAnswerAt ?? null,
     // Of another address nothing is known yet.
     lastError: before?.checkUrl === group.checkUrl ? before.lastError : null,

@@ -17,9 +17,8 @@ export interface ProducerGroup {
   readonly name: string;
   readonly checkUrl: string | null;
   readonly checkSecret: string | null;
-  /** The secret before the last change; signs too until `previousSecretUntil`. */
-  readonly previousSecret: string | null;
-  readonly previousSecretUntil: number | null;
+  /** Secrets that were replaced, the newest first; each signs too until its time (ms since 1970). */
+  readonly previousSecrets: readonly { readonly secret: string; readonly until: number }[];
   /** Only what was set; the rest is the default. */
   readonly check: Partial<CheckPolicy>;
   /** Allow-list patterns, null: all. */

@@ -205,18 +205,25 @@ t.test('a replaced secret goes on signing for 24 h', async t => {
   let now = 1_000_000;
   const coordinator = await openCoordinator(openStore(t), { clock: { now: () => now, monotonic: () => 0 } });
   await coordinator.submit([{ type: 'put_group', group: producerGroup('g', { checkSecret: 'whsec_one' }) }]);
-  t.match(coordinator.group('g'), { checkSecret: 'whsec_one', previousSecret: null });
+  t.match(coordinator.group('g'), { checkSecret: 'whsec_one', previousSecrets: [] });
   now += 5;
   await coordinator.submit([{ type: 'put_group', group: producerGroup('g', { checkSecret: 'whsec_two' }) }]);
   t.match(coordinator.group('g'), {
     checkSecret: 'whsec_two',
-    previousSecret: 'whsec_one',
-    previousSecretUntil: now + 86_400_000,
+    previousSecrets: [{ secret: 'whsec_one', until: now + 86_400_000 }],
   });
   await coordinator.submit([
     { type: 'put_group', group: producerGroup('g', { checkSecret: 'whsec_two', topics: [] }) },
   ]);
-  t.match(coordinator.group('g'), { previousSecret: 'whsec_one', topics: [] });
+  const one = { secret: 'whsec_one', until: now + 86_400_000 };
+  t.match(coordinator.group('g'), { previousSecrets: [one], topics: [] });
+  now += 1_000;
+  await coordinator.submit([{ type: 'put_group', group: producerGroup('g', { checkSecret: 'whsec_three' }) }]);
+  const two = { secret: 'whsec_two', until: now + 86_400_000 };
+  t.same(coordinator.group('g')?.previousSecrets, [two, one], 'two changes in a day: all three sign');
+  now = one.until;
+  await coordinator.submit([{ type: 'put_group', group: producerGroup('g', { checkSecret: 'whsec_three' }) }]);
+  t.same(coordinator.group('g')?.previousSecrets, [two]);
 });
 
 t.test('a full disk refuses and changes nothing; what comes later is carried out', async t => {

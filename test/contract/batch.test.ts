@@ -165,6 +165,7 @@ t.test('all of it is one submission', async t => {
       groups: () => coordinator.groups(),
       counters: () => coordinator.counters(),
       waiting: 0,
+      waitingBytes: 0,
       submit: commands => {
         commits.push(commands.length);
         return coordinator.submit(commands);

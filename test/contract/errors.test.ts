@@ -103,6 +103,7 @@ t.test('what the broker itself cannot do', async t => {
         groups: () => coordinator.groups(),
         counters: () => coordinator.counters(),
         waiting: 0,
+        waitingBytes: 0,
         submit: () => Promise.reject(new StorageFullError('full')),
       },
     }));
@@ -129,13 +130,16 @@ t.test('what the broker itself cannot do', async t => {
   });
 
   await t.test('too many waiting: new transactions are refused first, resolutions last', async t => {
-    const load = { waiting: 0 };
+    const load = { waiting: 0, waitingBytes: 0 };
     const s = await startServer(t, ({ coordinator }) => ({
       coordinator: {
         group: name => coordinator.group(name),
         groups: () => coordinator.groups(),
         counters: () => coordinator.counters(),
         submit: commands => coordinator.submit(commands),
+        get waitingBytes() {
+          return load.waitingBytes;
+        },
         get waiting() {
           return load.waiting;
         },
@@ -152,6 +156,9 @@ t.test('what the broker itself cannot do', async t => {
     const ends = { operations: [{ op: 'commit', id: 't1' }] };
     t.equal((await s.call('POST', '/v1/batch', ends)).statusCode, 200, 'what is begun must be able to end');
     t.equal((await s.call('POST', '/v1/transactions/t1/commit')).statusCode, 200);
+    load.waiting = 0;
+    load.waitingBytes = 128 * 1024 * 1024;
+    isProblem(t, await s.call('POST', '/v1/transactions', transaction('t2')), 'OVERLOADED');
     load.waiting = 40_000;
     isProblem(t, await s.call('POST', '/v1/transactions/t1/commit'), 'OVERLOADED');
     isProblem(t, await s.call('POST', '/v1/transactions/t1/check', REASON), 'OVERLOADED');
