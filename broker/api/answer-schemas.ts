@@ -10,6 +10,7 @@ import type {
   MessageState,
   ProducerGroupBody,
   ResolvedBy,
+  TopicBody,
   TransactionBody,
   TransactionDetail,
   TransactionListItem,
@@ -145,6 +146,22 @@ export const ProducerGroupSchema = describes<ProducerGroupBody>()(
 );
 
 export const ProducerGroupListSchema = Type.Object({ items: Type.Array(ProducerGroupSchema) });
+
+const TopicSchema = describes<TopicBody>()(
+  Type.Object(
+    {
+      topic: Type.String(),
+      partitions: NullableInteger,
+      waiting: Type.Integer(),
+      parked: Type.Integer(),
+      lagMs: Type.Integer(),
+      lastError: NullableText,
+    },
+    { title: 'Topic' },
+  ),
+);
+
+export const TopicListSchema = Type.Object({ items: Type.Array(TopicSchema) });
 
 export const CheckTestSchema = Type.Object(
   { ok: Type.Boolean(), status: NullableInteger, tookMs: Type.Integer(), error: NullableText },

@@ -15,6 +15,7 @@ import { producerGroupRoutes } from './producer-groups.ts';
 import { parseQueryString } from './query-string.ts';
 import { guardRoutes } from './route-guard.ts';
 import { DEFAULT_LIMITS, type ServerSettings } from './surroundings.ts';
+import { topicRoutes } from './topics.ts';
 import { transactionReadingRoutes } from './transaction-reading.ts';
 import { transactionRoutes } from './transactions.ts';
 import { VALIDATOR_OPTIONS, validationFault } from './validation.ts';
@@ -36,6 +37,7 @@ const ROUTES = [
   batchRoutes,
   producerGroupRoutes,
   messageRoutes,
+  topicRoutes,
   memoryRecordRoutes,
   healthRoutes,
 ];

@@ -68,10 +68,13 @@ export const DEFAULT_LIMITS: Limits = {
 
 /** Everything that the server is built from. */
 export interface ServerSettings {
-  readonly coordinator: Pick<Coordinator, 'group' | 'groups' | 'counters' | 'waiting' | 'waitingBytes' | 'submit'>;
+  readonly coordinator: Pick<
+    Coordinator,
+    'group' | 'groups' | 'topics' | 'counters' | 'waiting' | 'waitingBytes' | 'submit'
+  >;
   /** Only read. */
-  readonly store: Pick<Store, 'transaction' | 'contents' | 'history' | 'list'>;
-  readonly clock: { monotonic(): number };
+  readonly store: Pick<Store, 'transaction' | 'contents' | 'history' | 'list' | 'oldestReady'>;
+  readonly clock: { now(): number; monotonic(): number };
   readonly topics: Topics;
   readonly forwarding: Forwarding;
   readonly checkBack: CheckTester;

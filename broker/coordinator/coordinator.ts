@@ -110,6 +110,10 @@ export class Coordinator {
     return this.#topics.get(name);
   }
 
+  topics(): IterableIterator<Topic> {
+    return this.#topics.values();
+  }
+
   counters(): Counters {
     return this.#counters;
   }

@@ -129,7 +129,9 @@ export class WorkingSet {
   #account(transaction: Transaction, sign: 1 | -1, other?: Transaction): void {
     for (const [name, amount] of shares(transaction)) this.#add(name, sign * amount);
     for (const message of transaction.messages) {
-      if (message !== other?.messages[message.index]) this.#add(`messages.${message.state}`, sign);
+      if (message === other?.messages[message.index]) continue;
+      this.#add(`messages.${message.state}`, sign);
+      if (message.state === 'ready' || message.state === 'parked') this.#add(`${message.state}:${message.topic}`, sign);
     }
   }
 

@@ -104,6 +104,19 @@ export interface ProducerGroupBody {
   health: { lastAnswerAt: string | null; lastError: string | null; overdue: number; unresolved: number };
 }
 
+export interface TopicBody {
+  topic: string;
+  /** Null while Kafka has not said how many there are. */
+  partitions: number | null;
+  /** Committed messages that are not in Kafka yet. */
+  waiting: number;
+  parked: number;
+  /** Age of the oldest waiting message since its commit; 0: none waits. */
+  lagMs: number;
+  /** What stands in the way of those that wait. */
+  lastError: string | null;
+}
+
 export type BatchOperation =
   | ({ op: 'prepare'; traceparent?: string; tracestate?: string } & PrepareInput)
   | { op: 'commit' | 'rollback'; id: string; reason?: string }

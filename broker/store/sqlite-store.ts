@@ -174,16 +174,22 @@ class SqliteStore implements Store {
     return found;
   }
 
-  async oldest(): Promise<{ prepared: number | null; ready: number | null; parked: number | null }> {
-    let ready: number | null = null;
+  async oldestReady(): Promise<Map<string, number>> {
+    const oldest = new Map<string, number>();
     for (const [topicId, partition] of this.#laneKeys()) {
+      const topic = this.#topicNames.get(topicId)!;
       const at = this.#resolvedAt(this.#sql.laneHead.get(topicId, partition) as number);
-      if (at !== null && (ready === null || at < ready)) ready = at;
+      if (at !== null) oldest.set(topic, Math.min(at, oldest.get(topic) ?? at));
     }
+    return oldest;
+  }
+
+  async oldest(): Promise<{ prepared: number | null; ready: number | null; parked: number | null }> {
+    const ready = [...(await this.oldestReady()).values()];
     const parked = this.#sql.firstParked.get() as number | null;
     return {
       prepared: await this.#oldestUndecided(),
-      ready,
+      ready: ready.length === 0 ? null : ready.reduce((a, b) => Math.min(a, b)),
       parked: parked === null ? null : this.#resolvedAt(parked),
     };
   }

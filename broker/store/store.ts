@@ -42,7 +42,7 @@ export interface Topic {
 /**
  * Counts kept in the same commit as what they count. Names: `transactions.{state}`, `messages.{state}`,
  * `accepted` (messages ever stored), `purged` (messages), `contradicted`, `unresolved`, `unresolved:{group}`,
- * `overdue:{group}` (transactions whose last check got no answer), `sequence` and `commitOrder` (last ones given out).
+ * `ready:{topic}` and `parked:{topic}` (messages), `overdue:{group}` (transactions whose last check got no answer), `sequence` and `commitOrder` (last ones given out).
  */
 export type Counters = ReadonlyMap<string, number>;
 
@@ -157,6 +157,8 @@ export interface Store {
    * and, but for the first, at most `maxBytes` of payloads, keys and headers.
    */
   readyMessages(lane: Lane, after: number, upTo: number, limit: number, maxBytes: number): Promise<ReadyMessage[]>;
+  /** By topic: when the oldest ready message was committed (ms since 1970). */
+  oldestReady(): Promise<ReadonlyMap<string, number>>;
   /** Resolution times (ms) of the oldest ready message and of the oldest parked one; null where there is none. */
   oldest(): Promise<{ prepared: number | null; ready: number | null; parked: number | null }>;
 

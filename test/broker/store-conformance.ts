@@ -159,7 +159,10 @@ export const storeConformance = (t: Test, open: (t: Test) => Promise<StoreUnderT
     for (const id of ids) {
       const transaction = (await store.transaction(id))!;
       add(`transactions.${transaction.state}`);
-      for (const message of transaction.messages) add(`messages.${message.state}`);
+      for (const message of transaction.messages) {
+        add(`messages.${message.state}`);
+        if (message.state === 'ready' || message.state === 'parked') add(`${message.state}:${message.topic}`);
+      }
       if (transaction.unresolved) add('unresolved');
       if (transaction.contradicted) add('contradicted');
       if (transaction.state === 'prepared' && transaction.checkFailures > 0) add('overdue:bank-a');

@@ -163,6 +163,7 @@ t.test('all of it is one submission', async t => {
     coordinator: {
       group: name => coordinator.group(name),
       groups: () => coordinator.groups(),
+      topics: () => coordinator.topics(),
       counters: () => coordinator.counters(),
       waiting: 0,
       waitingBytes: 0,

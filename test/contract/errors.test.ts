@@ -101,6 +101,7 @@ t.test('what the broker itself cannot do', async t => {
       coordinator: {
         group: name => coordinator.group(name),
         groups: () => coordinator.groups(),
+        topics: () => coordinator.topics(),
         counters: () => coordinator.counters(),
         waiting: 0,
         waitingBytes: 0,
@@ -135,6 +136,7 @@ t.test('what the broker itself cannot do', async t => {
       coordinator: {
         group: name => coordinator.group(name),
         groups: () => coordinator.groups(),
+        topics: () => coordinator.topics(),
         counters: () => coordinator.counters(),
         submit: commands => coordinator.submit(commands),
         get waitingBytes() {

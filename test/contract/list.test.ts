@@ -173,6 +173,7 @@ t.test('short steps of the store are gathered to a page', async t => {
       transaction: id => store.transaction(id),
       history: id => store.history(id),
       contents: id => store.contents(id),
+      oldestReady: () => store.oldestReady(),
       list: async (filter, limit, before): Promise<ListStep> => {
         asked.push([limit, before]);
         const step = await store.list(filter, 1, before);
@@ -192,11 +193,12 @@ t.test('short steps of the store are gathered to a page', async t => {
 t.test('a long search ends with what it has, and a cursor', async t => {
   const time = { now: 0 };
   const s = await startServer(t, ({ store }) => ({
-    clock: { monotonic: () => time.now },
+    clock: { now: Date.now, monotonic: () => time.now },
     store: {
       transaction: id => store.transaction(id),
       history: id => store.history(id),
       contents: id => store.contents(id),
+      oldestReady: () => store.oldestReady(),
       list: (filter, _limit, before) => {
         time.now += 300;
         return store.list(filter, 1, before);

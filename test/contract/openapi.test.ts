@@ -21,6 +21,7 @@ const ROUTES = [
   'POST /v1/transactions/{id}/check',
   'POST /v1/messages/{messageId}/retry',
   'POST /v1/messages/{messageId}/discard',
+  'GET /v1/topics',
   'GET /v1/memory/records',
   'GET /livez',
   'GET /readyz',
@@ -162,6 +163,7 @@ t.test('answers fit their schemas', async t => {
   const operations = [{ op: 'commit', id: 't1' }, { op: 'prepare', ...transaction('t4') }, {}];
   check('POST /v1/batch', await s.call('POST', '/v1/batch', { operations }));
   check('POST /v1/batch', await s.call('POST', '/v1/batch', {}));
+  check('GET /v1/topics', await s.call('GET', '/v1/topics'));
   check('GET /v1/memory/records', await s.call('GET', '/v1/memory/records'));
   for (const path of ['/livez', '/readyz', '/metrics', '/openapi.json'])
     check(`GET ${path}`, await s.call('GET', path));

@@ -24,6 +24,6 @@ t.test('no 5xx and no breach of a declared schema, over all routes', { skip: mis
   );
   t.match(stdout, /No issues found|\d+ generated, \d+ passed/, stdout.slice(-4_000));
   t.notMatch(stdout, /FAILURES|ERRORS/);
-  t.match(stdout, /Tested: (1[7-9]|[2-9]\d)/, 'every route was called');
+  t.match(stdout, /Tested: (1[89]|[2-9]\d)/, 'every route was called');
   t.equal((await broker.get('/livez')).status, 200);
 });

@@ -90,7 +90,7 @@ export const startServer = async (t: Test, given: Given = {}): Promise<TestServe
   const app = buildServer({
     coordinator,
     store,
-    clock,
+    clock: { now: () => time.now, monotonic: clock.monotonic },
     forwarding: { trouble: () => null },
     topics: {
       inspect: async topics => {
