@@ -75,7 +75,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
     parkAfterMs: config.parkAfterMs,
     paceMs: config.forwardPaceMs,
     hooks: {
-      onForwarded: (topic, count) => metrics.onForwarded(topic, count),
+      onForwarded: (topic, count, oldestAgeMs) => metrics.onForwarded(topic, count, oldestAgeMs),
       onParked: (_, count) => metrics.onParked(count),
       onSendFailed: (_, fault) => metrics.onSendFailed(fault),
     },

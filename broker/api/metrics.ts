@@ -36,6 +36,7 @@ export class Metrics {
   readonly #checks: Counter<'result'>;
   readonly #calls: Histogram<'outcome'>;
   readonly #forwarded: Counter<'topic'>;
+  readonly #forwardDelay: Histogram;
   readonly #parked: Counter;
   readonly #sendFailures: Counter<'fault'>;
   readonly #commitSize: Histogram;
@@ -57,6 +58,11 @@ export class Metrics {
     this.#checks = counter('checks_total', 'Check-backs by their result, one each transaction asked about', ['result']);
     this.#calls = histogram('check_call_duration_seconds', 'Calls to producer groups', SLOW_SECONDS, ['outcome']);
     this.#forwarded = counter('forwarded_messages_total', 'Messages that Kafka acknowledged, by topic', ['topic']);
+    this.#forwardDelay = histogram(
+      'forward_delay_seconds',
+      'From the commit of the oldest message of a send until Kafka acknowledged it',
+      SLOW_SECONDS,
+    );
     this.#parked = counter('parked_messages_total', 'Messages that were parked because Kafka refuses them');
     this.#sendFailures = counter('send_failures_total', 'Sends to Kafka that failed, by whose fault', ['fault']);
     this.#commitSize = histogram('commit_commands', 'Commands that shared one durable commit', COMMIT_SIZES);
@@ -112,7 +118,9 @@ export class Metrics {
     this.#calls.observe({ outcome: error === null ? 'answer' : 'no_answer' }, tookMs / 1000);
   }
 
-  onForwarded(topic: string, count = 1): void {
+  /** `oldestAgeMs`: since the commit of the oldest of them. */
+  onForwarded(topic: string, count: number, oldestAgeMs: number): void {
+    this.#forwardDelay.observe(oldestAgeMs / 1000);
     if (this.#topics.size < MAX_TOPIC_LABELS) this.#topics.add(topic);
     this.#forwarded.inc({ topic: this.#topics.has(topic) ? topic : OTHER_TOPICS }, count);
   }

@@ -98,8 +98,8 @@ t.test('what the other parts tell is counted, with bounded labels', async t => {
   metrics.onCall('g', 5_000, 'timed out');
   metrics.onParked(2);
   metrics.onSendFailed('topic');
-  for (let i = 0; i < 300; i++) metrics.onForwarded(`topic-${i}`, 2);
-  metrics.onForwarded('topic-0');
+  for (let i = 0; i < 300; i++) metrics.onForwarded(`topic-${i}`, 2, 8);
+  metrics.onForwarded('topic-0', 1, 8);
   const text = await metrics.text();
   for (const line of [
     'checks_total{result="unknown"} 1',
