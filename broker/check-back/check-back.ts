@@ -186,11 +186,11 @@ export class CheckBack {
       this.#ended.push(() => pace?.reached());
       this.#poller.wake();
     }
-    const health =
-      this.#settings.coordinator.group(group.name)?.checkUrl === group.checkUrl
-        ? this.#health(group.name, asked.error)
-        : [];
-    await this.#settings.coordinator.submit(health).catch((failure: Error) => this.#notWritten(failure));
+    const { coordinator } = this.#settings;
+    // What a stop cut off, or was asked of an address that is not the group's any more, says nothing about the group.
+    const counts = !asked.givenUp && coordinator.group(group.name)?.checkUrl === group.checkUrl;
+    const health = counts ? this.#health(group.name, asked.error) : [];
+    await coordinator.submit(health).catch((failure: Error) => this.#notWritten(failure));
     return { ok: error === null, status: asked.status, tookMs: Math.round(asked.tookMs), error };
   }
 

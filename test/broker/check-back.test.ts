@@ -168,6 +168,24 @@ t.test('a test question that is answered counts as an answer', async t => {
   await until('it is committed', async () => (await bench.transaction('put-off')).state === 'committed');
 });
 
+t.test('a test question that is refused shows, one that a stop cut off does not', async t => {
+  const handler = await startCheckHandler(t);
+  const bench = await openCheckBack(t);
+  const group = await bench.putGroup('g', { checkUrl: handler.url });
+  handler.respond((_, response) => void response.writeHead(500).end());
+  t.match(await bench.checkBack.test(group), { ok: false, status: 500 });
+  t.match(bench.coordinator.group('g'), { lastError: /500/ });
+  handler.answer(() => 'unknown');
+  await bench.checkBack.test(group);
+  t.match(bench.coordinator.group('g'), { lastError: null });
+  handler.respond(() => {});
+  const cutOff = bench.checkBack.test(group);
+  await until('it is asked', () => handler.inFlight === 1);
+  await bench.checkBack.stop(0);
+  t.match(await cutOff, { ok: false });
+  t.match(bench.coordinator.group('g'), { lastError: null });
+});
+
 t.test('I12: what was pending before a restart is checked after it, with nothing sent', async t => {
   const folder = temporaryFolder(t);
   const before = openStore(t, folder);
