@@ -14,8 +14,9 @@ import { WorkingSet } from './working-set.ts';
 /** Commands in one commit. Bounds the time one commit keeps the event loop. */
 const MAX_COMMANDS_PER_COMMIT = 2_000;
 const MAX_MESSAGES_PER_COMMIT = 5_000;
-/** How long a command that is in no hurry may wait for others to share its commit with. */
+/** How long commands that are in no hurry wait for each other, and how many do: what many touch is written once. */
 const LAZY_MS = 20;
+const MAX_LAZY = 500;
 /** How long a full disk is told after it was met. Not longer: only new commands can find out that there is room again. */
 const STORAGE_FULL_MS = 5_000;
 
@@ -35,10 +36,21 @@ export interface CoordinatorSettings {
   readonly onFatal: (error: Error) => void;
 }
 
-interface Waiting {
-  command: Command;
-  settle: (outcome: Outcome) => void;
-  fail: (error: Error) => void;
+/** What one caller submitted together. It may be spread over several commits. */
+interface Submission {
+  readonly commands: readonly Command[];
+  readonly outcomes: Outcome[];
+  /** Commands already taken into a commit. */
+  taken: number;
+  isFailed: boolean;
+  readonly settle: (outcomes: Outcome[]) => void;
+  readonly fail: (error: Error) => void;
+}
+
+/** What one commit holds: commands in order, each with whom it came from. */
+interface Batch {
+  readonly commands: Command[];
+  readonly from: Submission[];
 }
 
 /** What a command brings in. */
@@ -75,7 +87,11 @@ export class Coordinator {
   readonly #groups: Map<string, ProducerGroup>;
   readonly #topics: Map<string, Topic>;
   #counters: Counters;
-  #queue: Waiting[] = [];
+  #queue: Submission[] = [];
+  /** In no hurry. */
+  #lazy: Submission[] = [];
+  #lazyCommands = 0;
+  #waiting = 0;
   #waitingBytes = 0;
   #flushing = false;
   #scheduled = false;
@@ -120,7 +136,7 @@ export class Coordinator {
 
   /** Commands that wait for their commit. */
   get waiting(): number {
-    return this.#queue.length;
+    return this.#waiting;
   }
 
   /** Content of the prepares among them. */
@@ -140,39 +156,49 @@ export class Coordinator {
    */
   async submit(commands: readonly Command[]): Promise<Outcome[]> {
     if (commands.length === 0) return [];
-    const outcomes = this.#enqueue(commands);
+    const outcomes = this.#enqueue(this.#queue, commands);
     this.#schedule();
     return outcomes;
   }
 
-  /** As `submit`, for commands in no hurry: they ride on the next commit, or have their own after 20 ms. */
+  /** As `submit`, for commands in no hurry: they join a commit after 20 ms, or as soon as 500 of them wait. */
   async submitLazily(commands: readonly Command[]): Promise<Outcome[]> {
     if (commands.length === 0) return [];
-    const outcomes = this.#enqueue(commands);
-    if (!this.#scheduled && !this.#flushing) this.#lazyTimer ??= setTimeout(() => this.#schedule(), LAZY_MS);
+    const outcomes = this.#enqueue(this.#lazy, commands);
+    this.#lazyCommands += commands.length;
+    if (this.#lazyCommands >= MAX_LAZY) this.#hurry();
+    else this.#lazyTimer ??= setTimeout(() => this.#hurry(), LAZY_MS);
     return outcomes;
   }
 
   /** Resolves when nothing waits and nothing is under way. */
   async drain(): Promise<void> {
-    if (this.#queue.length === 0 && !this.#flushing) return;
+    if (this.#queue.length === 0 && this.#lazy.length === 0 && !this.#flushing) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#idle.push(resolve);
-    this.#schedule();
+    this.#hurry();
     return promise;
   }
 
-  #enqueue(commands: readonly Command[]): Promise<Outcome[]> {
+  #enqueue(queue: Submission[], commands: readonly Command[]): Promise<Outcome[]> {
     if (this.#failed) return Promise.reject(this.#failed);
     for (const command of commands) this.#waitingBytes += sizeOf(command).bytes;
-    return Promise.all(
-      commands.map(command => new Promise<Outcome>((settle, fail) => this.#queue.push({ command, settle, fail }))),
-    );
+    this.#waiting += commands.length;
+    return new Promise((settle, fail) => {
+      queue.push({ commands, outcomes: [], taken: 0, isFailed: false, settle, fail });
+    });
+  }
+
+  /** What is in no hurry goes into the next commit. */
+  #hurry(): void {
+    if (this.#lazyTimer) clearTimeout(this.#lazyTimer);
+    this.#lazyTimer = null;
+    this.#lazyCommands = 0;
+    for (const submission of this.#lazy.splice(0)) this.#queue.push(submission);
+    this.#schedule();
   }
 
   #schedule(): void {
-    if (this.#lazyTimer) clearTimeout(this.#lazyTimer);
-    this.#lazyTimer = null;
     if (this.#scheduled || this.#flushing) return;
     this.#scheduled = true;
     setImmediate(() => {
@@ -185,7 +211,7 @@ export class Coordinator {
     this.#flushing = true;
     while (this.#queue.length > 0 && !this.#failed) {
       const batch = this.#nextBatch();
-      await this.#commit(batch);
+      if (batch.commands.length > 0) await this.#commit(batch);
       // Let the requests that came in meanwhile join the next commit, and everybody else have a turn.
       if (this.#queue.length > 0) await new Promise(resolve => setImmediate(resolve));
     }
@@ -194,25 +220,40 @@ export class Coordinator {
   }
 
   /** The next commands in order, no more than one commit should hold. */
-  #nextBatch(): Waiting[] {
-    let count = 0;
+  #nextBatch(): Batch {
+    const batch: Batch = { commands: [], from: [] };
     let messages = 0;
-    let bytes = 0;
-    for (const { command } of this.#queue) {
-      const size = sizeOf(command);
-      messages += size.messages;
-      if (count === MAX_COMMANDS_PER_COMMIT || (count > 0 && messages > MAX_MESSAGES_PER_COMMIT)) break;
-      count++;
-      bytes += size.bytes;
+    let done = 0;
+    for (const submission of this.#queue) {
+      // Of one that failed in part the rest is not carried out: its caller repeats all.
+      while (submission.taken < submission.commands.length) {
+        const command = submission.commands[submission.taken]!;
+        const size = sizeOf(command);
+        const count = batch.commands.length;
+        const isFull =
+          count === MAX_COMMANDS_PER_COMMIT || (count > 0 && messages + size.messages > MAX_MESSAGES_PER_COMMIT);
+        if (isFull) {
+          this.#queue.splice(0, done);
+          return batch;
+        }
+        submission.taken++;
+        this.#waiting--;
+        this.#waitingBytes -= size.bytes;
+        if (submission.isFailed) continue;
+        messages += size.messages;
+        batch.commands.push(command);
+        batch.from.push(submission);
+      }
+      done++;
     }
-    this.#waitingBytes -= bytes;
-    return this.#queue.splice(0, count);
+    this.#queue = [];
+    return batch;
   }
 
-  async #commit(batch: Waiting[]): Promise<void> {
+  async #commit({ commands, from }: Batch): Promise<void> {
     const started = this.#settings.clock.monotonic();
     const ids = new Set<string>();
-    for (const { command } of batch) {
+    for (const command of commands) {
       const id = transactionOf(command);
       if (id !== null) ids.add(id);
     }
@@ -222,32 +263,38 @@ export class Coordinator {
       await this.#settings.store.transact(ids, loaded => {
         set = new WorkingSet(loaded, this.#groups, this.#topics);
         const moment = { now: this.#settings.clock.now(), random: this.#settings.random };
-        for (const { command } of batch) outcomes.push(decide(set, command, moment));
+        for (const command of commands) outcomes.push(decide(set, command, moment));
         return set.changes();
       });
     } catch (error) {
-      this.#refuse(batch, error as Error);
+      this.#refuse(from, error as Error);
       return;
     }
     this.#storageFullAt = Number.NEGATIVE_INFINITY;
-    this.#settings.onCommit?.(batch.length, this.#settings.clock.monotonic() - started);
+    this.#settings.onCommit?.(commands.length, this.#settings.clock.monotonic() - started);
     this.#adopt(set!);
-    for (const [i, waiting] of batch.entries()) {
-      this.#announce(waiting.command, outcomes[i]!);
-      waiting.settle(outcomes[i]!);
+    for (const [i, command] of commands.entries()) {
+      this.#announce(command, outcomes[i]!);
+      const submission = from[i]!;
+      submission.outcomes.push(outcomes[i]!);
+      if (submission.outcomes.length === submission.commands.length) submission.settle(submission.outcomes);
     }
   }
 
-  /** A full disk refuses this batch alone; anything else ends the acknowledging for good. */
-  #refuse(batch: Waiting[], error: Error): void {
+  /** A full disk refuses whoever had a command in this commit; anything else ends the acknowledging for good. */
+  #refuse(from: readonly Submission[], error: Error): void {
+    const refused = new Set(from);
     if (error instanceof StorageFullError) {
       this.#storageFullAt = this.#settings.clock.monotonic();
     } else {
       this.#failed = error;
-      batch = [...batch, ...this.#queue.splice(0)];
+      for (const submission of [...this.#queue.splice(0), ...this.#lazy.splice(0)]) refused.add(submission);
       this.#settings.onFatal(error);
     }
-    for (const waiting of batch) waiting.fail(error);
+    for (const submission of refused) {
+      submission.isFailed = true;
+      submission.fail(error);
+    }
   }
 
   /** The commit is durable: take its changes over into memory and wake whom they concern. */

@@ -3,7 +3,7 @@
  * see each other's changes; nothing outside sees any before the commit is durable.
  */
 import type { Changes, Counters, Loaded, ProducerGroup, Topic } from '../store/store.ts';
-import type { MessageContent, Transaction } from '../transaction/transaction.ts';
+import type { Message, MessageContent, Transaction } from '../transaction/transaction.ts';
 
 export interface HistoryLine {
   event: string;
@@ -13,16 +13,12 @@ export interface HistoryLine {
   fold?: boolean;
 }
 
-/** A transaction's share in the counters, but for its messages. */
-const shares = (transaction: Transaction): [name: string, amount: number][] => {
-  const amounts: [string, number][] = [[`transactions.${transaction.state}`, 1]];
-  if (transaction.unresolved) amounts.push(['unresolved', 1], [`unresolved:${transaction.group}`, 1]);
-  if (transaction.contradicted) amounts.push(['contradicted', 1]);
-  if (transaction.state === 'prepared' && transaction.checkFailures > 0) {
-    amounts.push([`overdue:${transaction.group}`, 1]);
-  }
-  return amounts;
-};
+/** Whether both have the same share in the counters, but for their messages. */
+const countTheSame = (before: Transaction, after: Transaction): boolean =>
+  before.state === after.state &&
+  before.unresolved === after.unresolved &&
+  before.contradicted === after.contradicted &&
+  before.checkFailures > 0 === after.checkFailures > 0;
 
 export class WorkingSet {
   readonly #loaded: Loaded;
@@ -57,15 +53,24 @@ export class WorkingSet {
   insert(transaction: Transaction, contents: readonly MessageContent[]): void {
     this.#contents.set(transaction.id, contents);
     this.#current.set(transaction.id, transaction);
-    this.#account(transaction, 1);
+    this.#count(transaction, 1);
+    for (const message of transaction.messages) this.#countMessage(message, 1);
     this.#add('accepted', transaction.messages.length);
   }
 
   update(after: Transaction): void {
     const before = this.transaction(after.id);
     if (before === undefined) throw new Error(`update of ${after.id}, which was not loaded`);
-    this.#account(before, -1, after);
-    this.#account(after, 1, before);
+    if (!countTheSame(before, after)) {
+      this.#count(before, -1);
+      this.#count(after, 1);
+    }
+    for (const message of after.messages) {
+      const earlier = before.messages[message.index]!;
+      if (message === earlier || message.state === earlier.state) continue;
+      this.#countMessage(earlier, -1);
+      this.#countMessage(message, 1);
+    }
     this.#current.set(after.id, after);
   }
 
@@ -93,7 +98,8 @@ export class WorkingSet {
   changes(): Changes {
     const purged = [...this.#ended.values()].filter(({ id }) => !this.#current.has(id));
     for (const transaction of purged) {
-      this.#account(transaction, -1);
+      this.#count(transaction, -1);
+      for (const message of transaction.messages) this.#countMessage(message, -1);
       this.#add('purged', transaction.messages.length);
     }
     const changes: Changes = {
@@ -125,14 +131,20 @@ export class WorkingSet {
     for (const [id, after] of this.#current) yield { before: this.#loaded.transactions.get(id), after };
   }
 
-  /** Messages that `other` has too did not change. */
-  #account(transaction: Transaction, sign: 1 | -1, other?: Transaction): void {
-    for (const [name, amount] of shares(transaction)) this.#add(name, sign * amount);
-    for (const message of transaction.messages) {
-      if (message === other?.messages[message.index]) continue;
-      this.#add(`messages.${message.state}`, sign);
-      if (message.state === 'ready' || message.state === 'parked') this.#add(`${message.state}:${message.topic}`, sign);
+  /** A transaction's share in the counters, but for its messages. */
+  #count({ state, unresolved, contradicted, checkFailures, group }: Transaction, sign: 1 | -1): void {
+    this.#add(`transactions.${state}`, sign);
+    if (unresolved) {
+      this.#add('unresolved', sign);
+      this.#add(`unresolved:${group}`, sign);
     }
+    if (contradicted) this.#add('contradicted', sign);
+    if (state === 'prepared' && checkFailures > 0) this.#add(`overdue:${group}`, sign);
+  }
+
+  #countMessage({ state, topic }: Message, sign: 1 | -1): void {
+    this.#add(`messages.${state}`, sign);
+    if (state === 'ready' || state === 'parked') this.#add(`${state}:${topic}`, sign);
   }
 
   #counter(name: string): number {

@@ -9,7 +9,7 @@ const MIGRATIONS: readonly string[] = [initial];
 const OLDEST_SQLITE = [3, 51, 3] as const;
 /** `PRAGMA synchronous` reads FULL back as this. */
 const SYNCHRONOUS_FULL = 2;
-const CACHE_KIB = 65_536;
+const CACHE_KIB = 16_384;
 
 const checkVersion = (db: Database.Database): void => {
   const version = db.prepare('SELECT sqlite_version()').pluck().get() as string;

@@ -1,12 +1,11 @@
 /** Rows of the database ↔ records. */
-import {
-  endedAt,
-  type Message,
-  type MessageContent,
-  type MessageState,
-  type Resolver,
-  type Transaction,
-  type TransactionState,
+import type {
+  Message,
+  MessageContent,
+  MessageState,
+  Resolver,
+  Transaction,
+  TransactionState,
 } from '../transaction/transaction.ts';
 import type { ProducerGroup } from './store.ts';
 
@@ -116,7 +115,10 @@ export const toGroup = (name: string, settings: string): ProducerGroup => ({
 const countOf = ({ messages }: Transaction, state: MessageState): number =>
   messages.reduce((count, message) => (message.state === state ? count + 1 : count), 0);
 
-/** The columns that change, in the order in which both statements name them. */
+/** Of the columns that change, the first ones are what a resolution changes. */
+export const RESOLUTION_COLUMNS = 4;
+
+/** The columns that change, in the order in which the statement names them. */
 export const transactionColumns = (transaction: Transaction): (number | string | null)[] => [
   TRANSACTION_STATES.indexOf(transaction.state),
   transaction.resolvedAt,
@@ -130,7 +132,6 @@ export const transactionColumns = (transaction: Transaction): (number | string |
   transaction.contradicted ? 1 : 0,
   countOf(transaction, 'parked'),
   countOf(transaction, 'discarded'),
-  endedAt(transaction),
 ];
 
 export const messageColumns = (message: Message): (number | string | null)[] => [

@@ -1,5 +1,6 @@
 /** Every statement of the store, prepared once. Policy is not here: these only find and write. */
 import type Database from 'better-sqlite3';
+import { POSITIONS } from './sqlite-rows.ts';
 
 export interface Statements {
   readonly begin: Statement;
@@ -17,8 +18,11 @@ export interface Statements {
   readonly history: Statement;
   readonly sequenceOf: Statement;
   readonly insertTransaction: Statement;
+  readonly resolveTransaction: Statement;
   readonly updateTransaction: Statement;
   readonly insertMessage: Statement;
+  readonly readyMessage: Statement;
+  readonly endMessage: Statement;
   readonly updateMessage: Statement;
   readonly insertContent: Statement;
   readonly insertHistory: Statement;
@@ -68,17 +72,27 @@ export const prepareStatements = (db: Database.Database): Statements => ({
   sequenceOf: db.prepare('SELECT sequence FROM transactions WHERE id = ?').pluck(),
 
   insertTransaction: db.prepare(
-    `INSERT INTO transactions (sequence, id, group_id, state, digest, prepared_at, resolved_at, resolved_by,
-       next_check_at, check_attempts, check_failures, last_check_at, last_check_error, unresolved, contradicted,
-       parked, discarded, ended_at, traceparent, tracestate)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO transactions (sequence, id, group_id, state, digest, prepared_at, next_check_at, check_attempts,
+       check_failures, unresolved, contradicted, parked, discarded, traceparent, tracestate)
+     VALUES (?, ?, ?, 0, ?, ?, ?, 0, 0, 0, 0, 0, 0, ?, ?)`,
+  ),
+  /** A resolution alone. */
+  resolveTransaction: db.prepare(
+    'UPDATE transactions SET state = ?, resolved_at = ?, resolved_by = ?, next_check_at = ? WHERE sequence = ?',
   ),
   updateTransaction: db.prepare(
     `UPDATE transactions SET state = ?, resolved_at = ?, resolved_by = ?, next_check_at = ?, check_attempts = ?,
        check_failures = ?, last_check_at = ?, last_check_error = ?, unresolved = ?, contradicted = ?, parked = ?,
-       discarded = ?, ended_at = ? WHERE sequence = ?`,
+       discarded = ? WHERE sequence = ?`,
   ),
-  insertMessage: db.prepare('INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+  insertMessage: db.prepare(
+    `INSERT INTO messages (position, topic_id, key, state, partition, attempts, payload_bytes)
+     VALUES (?, ?, ?, 0, ?, 0, ?)`,
+  ),
+  /** Into the commit order. */
+  readyMessage: db.prepare('UPDATE messages SET state = ?, partition = ?, commit_order = ? WHERE position = ?'),
+  /** To its end. */
+  endMessage: db.prepare('UPDATE messages SET state = ?, kafka_offset = ?, ended_at = ? WHERE position = ?'),
   updateMessage: db.prepare(
     `UPDATE messages SET state = ?, partition = ?, commit_order = ?, kafka_offset = ?, attempts = ?, last_error = ?,
        ended_at = ? WHERE position = ?`,
@@ -111,7 +125,7 @@ export const prepareStatements = (db: Database.Database): Statements => ({
        t.id, t.group_id, t.resolved_at, t.traceparent, t.tracestate
      FROM messages m
      JOIN contents c ON c.position = m.position
-     JOIN transactions t ON t.sequence = m.position / 128
+     JOIN transactions t ON t.sequence = m.position / ${POSITIONS}
      WHERE m.state = 1 AND m.topic_id = ? AND m.partition = ? AND m.commit_order > ? AND m.commit_order <= ?
      ORDER BY m.commit_order LIMIT ?`,
   ),
@@ -133,7 +147,10 @@ export const prepareStatements = (db: Database.Database): Statements => ({
     .pluck(),
   endedRows: db
     .prepare(
-      'SELECT sequence, id, prepared_at, ended_at FROM transactions WHERE sequence > ? ORDER BY sequence LIMIT ?',
+      `SELECT sequence, id, prepared_at, resolved_at < @before AND NOT EXISTS (
+         SELECT 1 FROM messages WHERE position >= sequence * ${POSITIONS} AND position < (sequence + 1) * ${POSITIONS}
+           AND (ended_at IS NULL OR ended_at >= @before))
+       FROM transactions WHERE sequence > @after ORDER BY sequence LIMIT @limit`,
     )
     .raw(),
   /** The lower end of a window of rows below `sequence`. */

@@ -4,15 +4,15 @@
  */
 import Database from 'better-sqlite3';
 import type { MessageContent, Transaction } from '../transaction/transaction.ts';
+import { Checkpointer } from './checkpointer.ts';
 import { openDataFolder } from './data-folder.ts';
+import { Recent } from './recent.ts';
 import { openDatabase } from './sqlite-database.ts';
 import { listStep } from './sqlite-list.ts';
+import { SqliteNames } from './sqlite-names.ts';
 import {
   type ContentRow,
-  groupToText,
-  headersToText,
   type MessageRow,
-  messageColumns,
   NO_PARTITION,
   POSITIONS,
   type TransactionRow,
@@ -20,9 +20,9 @@ import {
   toGroup,
   toMessage,
   toTransaction,
-  transactionColumns,
 } from './sqlite-rows.ts';
 import { prepareStatements, type Statements } from './sqlite-statements.ts';
+import { SqliteWriter } from './sqlite-writer.ts';
 import {
   type Changes,
   type Counters,
@@ -46,13 +46,22 @@ const SHRINK_PAGES = 500;
 /** Pages are given back when more than one in this many is free. */
 const SHRINK_ABOVE = 4;
 
+/** What need not be read back, see recent.ts. */
+const RECENT_BYTES = 48 * 1024 * 1024;
+
+export interface SqliteStoreSettings {
+  readonly dataDir: string;
+  /** Of what was written last and is not at its end, so much stays in memory. */
+  readonly recentBytes?: number;
+}
+
 /** Opens (and where needed creates) the store in the folder. Throws DataFolderError with a sentence for people. */
-export const openSqliteStore = ({ dataDir }: { dataDir: string }): Store => new SqliteStore(dataDir);
+export const openSqliteStore = (settings: SqliteStoreSettings): Store => new SqliteStore(settings);
 
 /** SQLite's word for a full disk → the store's. */
-const tellingFull = (write: () => void): void => {
+const tellingFull = <T>(write: () => T): T => {
   try {
-    write();
+    return write();
   } catch (error) {
     if (error instanceof Database.SqliteError && error.code === 'SQLITE_FULL') {
       throw new StorageFullError('there is no room on the disk for the data folder', { cause: error });
@@ -65,15 +74,16 @@ class SqliteStore implements Store {
   readonly #db: Database.Database;
   readonly #release: () => void;
   readonly #sql: Statements;
-  readonly #groupIds = new Map<string, number>();
-  readonly #groupNames = new Map<number, string>();
-  readonly #topicIds = new Map<string, number>();
-  readonly #topicNames = new Map<number, string>();
+  readonly #writer: SqliteWriter;
+  readonly #groups = new SqliteNames();
+  readonly #topics = new SqliteNames();
   readonly #counters: Map<string, number>;
+  readonly #checkpointer: Checkpointer;
+  readonly #recent: Recent;
   /** No undecided transaction lies before this sequence. */
   #undecidedFrom = 0;
 
-  constructor(dataDir: string) {
+  constructor({ dataDir, recentBytes = RECENT_BYTES }: SqliteStoreSettings) {
     const folder = openDataFolder(dataDir);
     this.#release = folder.release;
     try {
@@ -83,21 +93,30 @@ class SqliteStore implements Store {
       throw error;
     }
     this.#sql = prepareStatements(this.#db);
+    this.#writer = new SqliteWriter(this.#sql, this.#groups, this.#topics);
+    this.#checkpointer = new Checkpointer(this.#db, folder.databaseFile);
     this.#counters = new Map(this.#sql.counters.all() as [string, number][]);
+    const isReady = (this.#counters.get('messages.ready') ?? 0) > 0;
+    this.#recent = new Recent(isReady ? (this.#counters.get('commitOrder') ?? 0) : 0, recentBytes);
     for (const row of this.#sql.groups.all() as { group_id: number; name: string }[])
-      this.#knowGroup(row.group_id, row.name);
+      this.#groups.know(row.group_id, row.name);
     for (const row of this.#sql.topics.all() as { topic_id: number; name: string }[])
-      this.#knowTopic(row.topic_id, row.name);
+      this.#topics.know(row.topic_id, row.name);
   }
 
   async transact(transactionIds: Iterable<string>, decide: (loaded: Loaded) => Changes): Promise<void> {
-    const transactions = new Map<string, Transaction>();
-    for (const id of transactionIds) {
-      const transaction = this.#load(id);
-      if (transaction) transactions.set(id, transaction);
-    }
-    const changes = decide({ transactions, counters: this.#counters });
-    tellingFull(() => this.#save(changes));
+    const changes = tellingFull(() =>
+      this.#inTransaction(() => {
+        const transactions = new Map<string, Transaction>();
+        for (const id of transactionIds) {
+          const transaction = this.#recent.transaction(id) ?? this.#load(id);
+          if (transaction) transactions.set(id, transaction);
+        }
+        return decide({ transactions, counters: this.#counters });
+      }),
+    );
+    this.#recent.adopt(changes);
+    this.#checkpointer.committed();
   }
 
   async groups(): Promise<ProducerGroup[]> {
@@ -115,7 +134,7 @@ class SqliteStore implements Store {
   }
 
   async transaction(id: string): Promise<Transaction | null> {
-    return this.#load(id);
+    return this.#recent.transaction(id) ?? this.#load(id);
   }
 
   async contents(id: string): Promise<MessageContent[]> {
@@ -131,15 +150,15 @@ class SqliteStore implements Store {
   }
 
   async list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep> {
-    const groupId = filter.group === undefined ? null : (this.#groupIds.get(filter.group) ?? -1);
-    const topicId = filter.topic === undefined ? null : (this.#topicIds.get(filter.topic) ?? -1);
+    const groupId = filter.group === undefined ? null : (this.#groups.idOf(filter.group) ?? -1);
+    const topicId = filter.topic === undefined ? null : (this.#topics.idOf(filter.topic) ?? -1);
     const { rows, next } = listStep(this.#db, this.#sql, { ...filter, groupId, topicId }, limit, before);
     return { transactions: rows.map(row => this.#complete(row)), next };
   }
 
   async lanes(): Promise<Lane[]> {
     return this.#laneKeys().map(([topicId, partition]) => ({
-      topic: this.#topicNames.get(topicId)!,
+      topic: this.#topics.nameOf(topicId),
       partition: partition === NO_PARTITION ? null : partition,
     }));
   }
@@ -151,7 +170,9 @@ class SqliteStore implements Store {
     limit: number,
     maxBytes: number,
   ): Promise<ReadyMessage[]> {
-    const topicId = this.#topicIds.get(lane.topic);
+    const known = this.#recent.readyMessages(lane, after, upTo, limit, maxBytes);
+    if (known) return known;
+    const topicId = this.#topics.idOf(lane.topic);
     if (topicId === undefined) return [];
     const found: ReadyMessage[] = [];
     let bytes = 0;
@@ -162,7 +183,7 @@ class SqliteStore implements Store {
       found.push({
         ...toContent(row),
         transactionId: row.id,
-        group: this.#groupNames.get(row.group_id)!,
+        group: this.#groups.nameOf(row.group_id),
         index: row.position % POSITIONS,
         key: row.key,
         commitOrder: row.commit_order,
@@ -171,13 +192,14 @@ class SqliteStore implements Store {
         tracestate: row.tracestate,
       });
     }
+    if (found.length === 0) this.#recent.noneReady(lane, after, upTo);
     return found;
   }
 
   async oldestReady(): Promise<Map<string, number>> {
     const oldest = new Map<string, number>();
     for (const [topicId, partition] of this.#laneKeys()) {
-      const topic = this.#topicNames.get(topicId)!;
+      const topic = this.#topics.nameOf(topicId);
       const at = this.#resolvedAt(this.#sql.laneHead.get(topicId, partition) as number);
       if (at !== null) oldest.set(topic, Math.min(at, oldest.get(topic) ?? at));
     }
@@ -195,22 +217,22 @@ class SqliteStore implements Store {
   }
 
   async dueChecks(group: string, now: number, limit: number): Promise<DueCheck[]> {
-    const groupId = this.#groupIds.get(group);
+    const groupId = this.#groups.idOf(group);
     return groupId === undefined ? [] : (this.#sql.dueChecks.all(groupId, now, limit) as DueCheck[]);
   }
 
   async nextCheckAt(group: string): Promise<number | null> {
-    const groupId = this.#groupIds.get(group);
+    const groupId = this.#groups.idOf(group);
     return groupId === undefined ? null : (this.#sql.nextCheckAt.get(groupId) as number | null);
   }
 
   async ended(before: number, after: number): Promise<{ ids: string[]; next: number | null }> {
-    const rows = this.#sql.endedRows.all(after, SEARCH_ROWS) as [number, string, number, number | null][];
+    const rows = this.#sql.endedRows.all({ before, after, limit: SEARCH_ROWS }) as [number, string, number, number][];
     const ids: string[] = [];
-    for (const [, id, preparedAt, end] of rows) {
+    for (const [, id, preparedAt, isEnded] of rows) {
       // Rows lie in the order of arrival: behind one that arrived too late, none can have ended early enough.
       if (preparedAt >= before) return { ids, next: null };
-      if (end !== null && end < before) ids.push(id);
+      if (isEnded === 1) ids.push(id);
     }
     return { ids, next: rows.length < SEARCH_ROWS ? null : rows.at(-1)![0] };
   }
@@ -224,18 +246,9 @@ class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
+    await this.#checkpointer.close();
     this.#db.close();
     this.#release();
-  }
-
-  #knowGroup(id: number, name: string): void {
-    this.#groupIds.set(name, id);
-    this.#groupNames.set(id, name);
-  }
-
-  #knowTopic(id: number, name: string): void {
-    this.#topicIds.set(name, id);
-    this.#topicNames.set(id, name);
   }
 
   #load(id: string): Transaction | null {
@@ -245,8 +258,8 @@ class SqliteStore implements Store {
 
   #complete(row: TransactionRow): Transaction {
     const rows = this.#sql.messages.all(row.sequence * POSITIONS, (row.sequence + 1) * POSITIONS) as MessageRow[];
-    const messages = rows.map(message => toMessage(message, this.#topicNames.get(message.topic_id)!));
-    return toTransaction(row, this.#groupNames.get(row.group_id)!, messages);
+    const messages = rows.map(message => toMessage(message, this.#topics.nameOf(message.topic_id)));
+    return toTransaction(row, this.#groups.nameOf(row.group_id), messages);
   }
 
   #laneKeys(): [topicId: number, partition: number][] {
@@ -275,94 +288,21 @@ class SqliteStore implements Store {
     }
   }
 
-  #save(changes: Changes): void {
-    const lists = [changes.inserted, changes.updated, changes.history, changes.groups, changes.topics, changes.purged];
-    if (changes.counters.size === 0 && lists.every(list => list.length === 0)) return;
-    this.#sql.begin.run();
+  /** One lock for all that `decide` reads and all that is written then. */
+  #inTransaction(decide: () => Changes): Changes {
     const named: (() => void)[] = [];
+    this.#sql.begin.run();
     try {
-      for (const group of changes.groups) named.push(this.#saveGroup(group));
-      for (const topic of changes.topics) named.push(this.#saveTopic(topic));
-      for (const { transaction, contents } of changes.inserted) this.#insert(transaction, contents);
-      for (const { before, after } of changes.updated) this.#update(before, after);
-      for (const line of changes.history) this.#record(line);
-      for (const { sequence } of changes.purged) this.#delete(sequence);
-      for (const [name, value] of changes.counters) this.#sql.saveCounter.run(name, value);
+      const changes = decide();
+      this.#writer.save(changes, named);
       this.#sql.commit.run();
+      for (const [name, value] of changes.counters) this.#counters.set(name, value);
+      return changes;
     } catch (error) {
       if (this.#db.inTransaction) this.#sql.rollback.run();
       for (const forget of named) forget();
       throw error;
     }
-    for (const [name, value] of changes.counters) this.#counters.set(name, value);
-  }
-
-  /** Returns how to forget the id again, should the commit fail: it may then be given to another name. */
-  #saveGroup(group: ProducerGroup): () => void {
-    const isNew = !this.#groupIds.has(group.name);
-    const { group_id: id } = this.#sql.saveGroup.get(group.name, groupToText(group)) as { group_id: number };
-    this.#knowGroup(id, group.name);
-    return () => {
-      if (isNew && this.#groupIds.delete(group.name)) this.#groupNames.delete(id);
-    };
-  }
-
-  #saveTopic({ name, partitions, barrier }: Topic): () => void {
-    const isNew = !this.#topicIds.has(name);
-    const { topic_id: id } = this.#sql.saveTopic.get(name, partitions, barrier) as { topic_id: number };
-    this.#knowTopic(id, name);
-    return () => {
-      if (isNew && this.#topicIds.delete(name)) this.#topicNames.delete(id);
-    };
-  }
-
-  #insert(transaction: Transaction, contents: readonly MessageContent[]): void {
-    const { sequence, id, group, digest, preparedAt, traceparent, tracestate } = transaction;
-    const [state, ...mutable] = transactionColumns(transaction);
-    this.#sql.insertTransaction.run(
-      sequence,
-      id,
-      this.#groupIds.get(group)!,
-      state,
-      digest,
-      preparedAt,
-      ...mutable,
-      traceparent,
-      tracestate,
-    );
-    for (const message of transaction.messages) {
-      const position = sequence * POSITIONS + message.index;
-      const { payload, headers, contentType, type } = contents[message.index]!;
-      this.#sql.insertMessage.run(
-        position,
-        this.#topicIds.get(message.topic)!,
-        message.key,
-        ...messageColumns(message),
-        message.payloadBytes,
-      );
-      this.#sql.insertContent.run(position, payload, headersToText(headers), contentType, type);
-    }
-  }
-
-  #update(before: Transaction, after: Transaction): void {
-    this.#sql.updateTransaction.run(...transactionColumns(after), after.sequence);
-    for (const message of after.messages) {
-      if (message === before.messages[message.index]) continue;
-      this.#sql.updateMessage.run(...messageColumns(message), after.sequence * POSITIONS + message.index);
-    }
-  }
-
-  #record({ sequence, fold, at, event, by, detail }: Changes['history'][number]): void {
-    if (fold && this.#sql.foldHistory.run(at, sequence, event, by, detail).changes > 0) return;
-    this.#sql.insertHistory.run(sequence, at, event, by, detail);
-  }
-
-  #delete(sequence: number): void {
-    const range = [sequence * POSITIONS, (sequence + 1) * POSITIONS] as const;
-    this.#sql.deleteTransaction.run(sequence);
-    this.#sql.deleteMessages.run(...range);
-    this.#sql.deleteContents.run(...range);
-    this.#sql.deleteHistory.run(sequence);
   }
 }
 

@@ -3,7 +3,7 @@
  * in order, topic, key, payload, headers as a set, content type, type and partition; not the check settings, trace
  * headers or encoding. It outlives the payloads.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { MessageContent } from './transaction.ts';
 
 export interface DigestedMessage extends MessageContent {
@@ -14,11 +14,15 @@ export interface DigestedMessage extends MessageContent {
 
 /** 32 bytes. Each field goes in with its length, so that no two contents share a byte stream. */
 export const contentDigest = (group: string, messages: readonly DigestedMessage[]): Buffer => {
-  const hash = createHash('sha256');
+  const parts: Buffer[] = [];
+  let text = '';
   const field = (bytes: Buffer | string | null): void => {
-    const data = typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes;
-    hash.update(data === null ? 'n' : `${data.length}:`);
-    if (data !== null) hash.update(data);
+    if (typeof bytes === 'string') text += `${Buffer.byteLength(bytes)}:${bytes}`;
+    else if (bytes === null) text += 'n';
+    else {
+      parts.push(Buffer.from(`${text}${bytes.length}:`), bytes);
+      text = '';
+    }
   };
   field(group);
   for (const message of messages) {
@@ -35,5 +39,6 @@ export const contentDigest = (group: string, messages: readonly DigestedMessage[
       field(value);
     }
   }
-  return hash.digest();
+  parts.push(Buffer.from(text));
+  return hash('sha256', Buffer.concat(parts), 'buffer');
 };

@@ -21,9 +21,12 @@ export const murmur2 = (data: Uint8Array): number => {
   return (hash ^ (hash >>> 15)) >>> 0;
 };
 
+/** Neighbours in the commit order that go to one partition where no key says otherwise: they can share one send. */
+const STICKY = 64;
+
 /**
- * murmur2 of the key over the partitions. Without a key, of the place in the commit order: that is one series for all
- * topics, so its plain remainder could send all messages of a topic to one partition.
+ * murmur2 of the key over the partitions. Without a key, of the place in the commit order, so many places together:
+ * that is one series for all topics, so its plain remainder could send all messages of a topic to one partition.
  */
 export const partitionFor = (key: Buffer | null, partitions: number, commitOrder: number): number =>
-  (murmur2(key ?? Buffer.from(String(commitOrder))) & 0x7fffffff) % partitions;
+  (murmur2(key ?? Buffer.from(String(Math.floor(commitOrder / STICKY)))) & 0x7fffffff) % partitions;

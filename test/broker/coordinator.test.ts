@@ -19,12 +19,18 @@ t.test('what waits at the same moment shares one commit', async t => {
   await coordinator.submit([{ type: 'put_group', group: producerGroup('g') }]);
   await Promise.all(Array.from({ length: 50 }, (_, i) => coordinator.submit([prepareCommand(`t${i}`, 'g')])));
   t.same(commits, [1, 50]);
-  const lazy = coordinator.submitLazily([resolveCommand('t0')]);
-  const eager = coordinator.submit([resolveCommand('t1')]);
-  await Promise.all([lazy, eager]);
-  t.same(commits, [1, 50, 2], 'a lazy command rides along');
-  await coordinator.submitLazily([resolveCommand('t2')]);
-  t.same(commits, [1, 50, 2, 1], 'or has its own after a while');
+  const lazy = [coordinator.submitLazily([resolveCommand('t0')]), coordinator.submitLazily([resolveCommand('t1')])];
+  await coordinator.submit([resolveCommand('t2')]);
+  t.same(commits, [1, 50, 1], 'who is in no hurry keeps nobody waiting');
+  await Promise.all(lazy);
+  t.same(commits, [1, 50, 1, 2], 'and shares a commit after a while');
+  const many = Array.from({ length: 500 }, (_, i) => resolveCommand(`none${i}`));
+  await Promise.all([coordinator.submitLazily(many), coordinator.submit([resolveCommand('t3')])]);
+  t.same(commits, [1, 50, 1, 2, 501], 'many do not wait');
+  const left = coordinator.submitLazily([resolveCommand('t4')]);
+  await coordinator.drain();
+  t.same(commits, [1, 50, 1, 2, 501, 1], 'nor does anybody at the end');
+  await left;
 });
 
 t.test('commands take effect in the order given, also on the same id in one commit', async t => {

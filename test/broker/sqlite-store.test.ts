@@ -6,21 +6,27 @@ import { openSqliteStore } from '../../broker/store/sqlite-store.ts';
 import { openStore, temporaryFolder } from '../support/store.ts';
 import { storeConformance } from './store-conformance.ts';
 
-t.test('conformance', async t => {
-  storeConformance(t, async t => {
-    const dataDir = temporaryFolder(t);
-    let store = openSqliteStore({ dataDir });
-    t.teardown(() => store.close());
-    return {
-      store,
-      reopen: async () => {
-        await store.close();
-        store = openSqliteStore({ dataDir });
-        return store;
-      },
-    };
+for (const [memory, recentBytes] of [
+  ['its usual memory', undefined],
+  ['no memory', 0],
+  ['the memory of a few transactions', 5_000],
+] as const) {
+  t.test(`conformance with ${memory}`, async t => {
+    storeConformance(t, async t => {
+      const settings = { dataDir: temporaryFolder(t), ...(recentBytes === undefined ? {} : { recentBytes }) };
+      let store = openSqliteStore(settings);
+      t.teardown(() => store.close());
+      return {
+        store,
+        reopen: async () => {
+          await store.close();
+          store = openSqliteStore(settings);
+          return store;
+        },
+      };
+    });
   });
-});
+}
 
 t.test('a folder belongs to one store at a time, and is free again when it is closed', async t => {
   const dataDir = temporaryFolder(t);

@@ -38,16 +38,22 @@ t.test('a key goes where kafkajs’s default partitioner sends it', async t => {
 });
 
 t.test('without a key messages spread, also where a topic has only every n-th place in the commit order', async t => {
+  const neighbours = 64;
   for (const partitions of [2, 3, 6, 12]) {
     for (const stride of [1, 2, 3, 4, 6, 12]) {
       const counts = new Array<number>(partitions).fill(0);
-      const messages = 600 * partitions;
-      for (let i = 0; i < messages; i++) counts[partitionFor(null, partitions, 1_000 + i * stride)]!++;
-      const share = messages / partitions;
+      const runs = 600 * partitions;
+      for (let i = 0; i < runs; i++) counts[partitionFor(null, partitions, 1_000 + i * stride * neighbours)]!++;
+      const share = runs / partitions;
       t.ok(
         counts.every(count => count > share * 0.8 && count < share * 1.2),
         `${partitions} partitions, every ${stride}: ${counts.join(' ')}`,
       );
     }
   }
+});
+
+t.test('without a key neighbours in the commit order go to one partition, so that they can share a send', async t => {
+  const first = partitionFor(null, 12, 6_400);
+  for (let place = 6_401; place < 6_464; place++) t.equal(partitionFor(null, 12, place), first);
 });

@@ -40,7 +40,6 @@ CREATE TABLE transactions (
   contradicted     INTEGER NOT NULL,
   parked           INTEGER NOT NULL,
   discarded        INTEGER NOT NULL,
-  ended_at         INTEGER,
   traceparent      TEXT,
   tracestate       TEXT
 ) STRICT;

@@ -1,0 +1,3 @@
+module escrowmq/bench/dtm
+
+go 1.22
