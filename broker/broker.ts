@@ -93,7 +93,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
   const retention = createRetention({ store, coordinator, clock, retentionMs: config.retentionMs, onFatal });
   metrics.watch({
     counters: () => coordinator.counters(),
-    waiting: () => coordinator.waiting,
+    waiting: () => coordinator.waiting.commands,
     oldest: () => store.oldest(),
     now: clock.now,
     kafkaUp: () => publisher.state().status === 'up',

@@ -34,6 +34,8 @@ import { measureBacklog } from './escrowmq-backlog.ts';
 import { measureSlowLocal } from './escrowmq-slow-local.ts';
 
 const PARTITIONS = 6;
+/** The memory settings of the image. */
+const AS_IN_THE_IMAGE = { NODE_OPTIONS: '--max-semi-space-size=16', MALLOC_ARENA_MAX: '2' };
 /** A consumer that received nothing for so long has all there is. */
 const QUIET_MS = 3_000;
 
@@ -82,7 +84,10 @@ export const escrowmq = ({ kafka, calls, args = [], env = {} }: EscrowmqOptions)
   start: async folder => {
     const cluster = typeof kafka === 'function' ? await kafka() : kafka;
     mkdirSync(folder, { recursive: true });
-    const broker = new BrokerProcess(path.join(folder, 'data'), { args: [...kafkaArgs(cluster), ...args], env });
+    const broker = new BrokerProcess(path.join(folder, 'data'), {
+      args: [...kafkaArgs(cluster), ...args],
+      env: { ...AS_IN_THE_IMAGE, ...env },
+    });
     await broker.start();
     return new RunningEscrowmq(cluster, broker, calls, folder);
   },

@@ -42,6 +42,14 @@ const validate = (request: FastifyRequest, operation: unknown): BatchOperation |
   return validationFault(errors ?? [], 'body');
 };
 
+/** The group of the first prepare; null where there is none. Not validated yet. */
+const groupThatBegins = (operations: readonly unknown[]): string | null => {
+  for (const operation of operations as ({ op?: unknown; group?: unknown } | null)[]) {
+    if (operation?.op === 'prepare') return String(operation.group);
+  }
+  return null;
+};
+
 interface Sender {
   readonly caller: Caller;
   readonly trace: TraceContext;
@@ -113,10 +121,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app
       },
     },
     async (request, reply) => {
-      const begins = request.body.operations.some(
-        operation => (operation as { op?: unknown } | null)?.op === 'prepare',
-      );
-      const overload = judgeLoad(coordinator, begins);
+      const overload = judgeLoad(coordinator, groupThatBegins(request.body.operations));
       if (overload !== null) return sendProblem(request, reply, overload);
       const trace = traceContext(request.headers.traceparent, request.headers.tracestate);
       const sender = { caller: request.caller, trace, limits };
@@ -124,19 +129,31 @@ export const batchRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app
         const valid = validate(request, operation);
         return 'code' in valid ? valid : toCommand(valid, sender);
       });
-      await inspectTopics(steps);
-      const commands = steps.filter((step): step is Command => !('code' in step));
-      const outcomes = (await coordinator.submit(commands)).values();
-      const results = steps.map(step =>
-        'code' in step ? refusal(step) : resultOf(step as Command, outcomes.next().value!),
-      );
-      return { results };
+      await inspectTopics(steps.filter((step): step is Draft => 'type' in step && step.type === 'prepare'));
+      const outcomes = await submit(steps.filter((step): step is Command => !('code' in step)));
+      return {
+        results: steps.map(step => ('code' in step ? refusal(step) : resultOf(step as Command, outcomes(step)))),
+      };
     },
   );
 
+  /** Resolutions go ahead of prepares, unless both are about one transaction: then the order given is theirs. */
+  const submit = async (commands: readonly Command[]): Promise<(command: unknown) => Outcome> => {
+    const prepares = commands.filter(command => command.type === 'prepare');
+    const others = commands.filter(command => command.type !== 'prepare');
+    const begun = new Set(prepares.map(({ id }) => id));
+    const isMixed = others.some(command => 'id' in command && begun.has(command.id));
+    const group = prepares[0]?.group ?? null;
+    const parts = isMixed ? [commands] : [prepares, others];
+    const outcomes = await Promise.all(parts.map(part => coordinator.submit(part, part === others ? null : group)));
+    const byCommand = new Map<unknown, Outcome>();
+    for (const [i, part] of parts.entries())
+      for (const [j, command] of part.entries()) byCommand.set(command, outcomes[i]![j]!);
+    return command => byCommand.get(command)!;
+  };
+
   /** One question for the topics of all prepares. */
-  const inspectTopics = async (steps: readonly (Command | Draft | Fault)[]): Promise<void> => {
-    const drafts = steps.filter((step): step is Draft => 'type' in step && step.type === 'prepare');
+  const inspectTopics = async (drafts: readonly Draft[]): Promise<void> => {
     if (drafts.length === 0) return;
     const seen = await topics.inspect([...new Set(drafts.flatMap(topicsOf))]);
     for (const draft of drafts) judgeTopics(draft, seen);

@@ -29,7 +29,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (a
         },
       },
       async (request, reply) => {
-        const overload = judgeLoad(coordinator, false);
+        const overload = judgeLoad(coordinator, null);
         if (overload !== null) return sendProblem(request, reply, overload);
         const { messageId } = request.params;
         const [outcome] = await coordinator.submit([{ type, messageId, reason: request.body.reason }]);

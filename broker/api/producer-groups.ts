@@ -52,7 +52,7 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
     (request, reply) =>
       inTurn(async () => {
         const name = request.params.group;
-        const overload = judgeLoad(coordinator, false);
+        const overload = judgeLoad(coordinator, null);
         if (overload !== null) return sendProblem(request, reply, overload);
         const group = mergeGroup(name, coordinator.group(name), request.body, addresses);
         if ('code' in group) return sendProblem(request, reply, group);

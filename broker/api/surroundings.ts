@@ -70,7 +70,7 @@ export const DEFAULT_LIMITS: Limits = {
 export interface ServerSettings {
   readonly coordinator: Pick<
     Coordinator,
-    'group' | 'groups' | 'topics' | 'counters' | 'waiting' | 'waitingBytes' | 'submit'
+    'group' | 'groups' | 'topics' | 'counters' | 'waiting' | 'waitingOf' | 'submit'
   >;
   /** Only read. */
   readonly store: Pick<Store, 'transaction' | 'contents' | 'history' | 'list' | 'oldestReady'>;

@@ -52,13 +52,13 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
       },
     },
     async (request, reply) => {
-      const overload = judgeLoad(coordinator, true);
+      const overload = judgeLoad(coordinator, request.body.group);
       if (overload !== null) return sendProblem(request, reply, overload);
       const trace = traceContext(request.headers.traceparent, request.headers.tracestate);
       const draft = draftPrepare(request.body, trace, limits);
       if ('code' in draft) return sendProblem(request, reply, draft);
       judgeTopics(draft, await topics.inspect(topicsOf(draft)));
-      const outcome = await submit(draft);
+      const outcome = await submit(draft, draft.group);
       if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);
       if (outcome.changed) void reply.code(201).header('location', `/v1/transactions/${draft.id}`);
       return transactionBody(outcome.transaction!);
@@ -116,7 +116,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
       },
     },
     async (request, reply) => {
-      const overload = judgeLoad(coordinator, false);
+      const overload = judgeLoad(coordinator, null);
       if (overload !== null) return sendProblem(request, reply, overload);
       const outcome = await submit({ type: 'ask', id: request.params.id, reason: request.body.reason });
       if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);
@@ -124,10 +124,11 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
     },
   );
 
-  const submit = async (command: Command): Promise<Outcome> => (await coordinator.submit([command]))[0]!;
+  const submit = async (command: Command, group: string | null = null): Promise<Outcome> =>
+    (await coordinator.submit([command], group))[0]!;
 
   const resolved = async (request: FastifyRequest, reply: FastifyReply, command: Command) => {
-    const overload = judgeLoad(coordinator, false);
+    const overload = judgeLoad(coordinator, null);
     if (overload !== null) return sendProblem(request, reply, overload);
     const outcome = await submit(command);
     if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);

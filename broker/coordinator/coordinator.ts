@@ -9,11 +9,9 @@ import { StorageFullError } from '../store/store.ts';
 import { parseMessageId } from '../transaction/transaction.ts';
 import type { Command, Outcome } from './commands.ts';
 import { decide } from './decisions.ts';
+import { type Batch, type Load, type Submission, WaitingLine } from './waiting-line.ts';
 import { WorkingSet } from './working-set.ts';
 
-/** Commands in one commit. Bounds the time one commit keeps the event loop. */
-const MAX_COMMANDS_PER_COMMIT = 2_000;
-const MAX_MESSAGES_PER_COMMIT = 5_000;
 /** How long commands that are in no hurry wait for each other, and how many do: what many touch is written once. */
 const LAZY_MS = 20;
 const MAX_LAZY = 500;
@@ -35,31 +33,6 @@ export interface CoordinatorSettings {
   /** The store failed in a way that cannot be survived. The process must stop. */
   readonly onFatal: (error: Error) => void;
 }
-
-/** What one caller submitted together. It may be spread over several commits. */
-interface Submission {
-  readonly commands: readonly Command[];
-  readonly outcomes: Outcome[];
-  /** Commands already taken into a commit. */
-  taken: number;
-  isFailed: boolean;
-  readonly settle: (outcomes: Outcome[]) => void;
-  readonly fail: (error: Error) => void;
-}
-
-/** What one commit holds: commands in order, each with whom it came from. */
-interface Batch {
-  readonly commands: Command[];
-  readonly from: Submission[];
-}
-
-/** What a command brings in. */
-const sizeOf = (command: Command): { messages: number; bytes: number } => {
-  if (command.type !== 'prepare') return { messages: 0, bytes: 0 };
-  let bytes = 0;
-  for (const { key, payload } of command.messages) bytes += (key?.length ?? 0) + (payload?.length ?? 0);
-  return { messages: command.messages.length, bytes };
-};
 
 /** The transaction a command needs loaded, if it is about one. */
 const transactionOf = (command: Command): string | null => {
@@ -87,12 +60,10 @@ export class Coordinator {
   readonly #groups: Map<string, ProducerGroup>;
   readonly #topics: Map<string, Topic>;
   #counters: Counters;
-  #queue: Submission[] = [];
+  readonly #line = new WaitingLine();
   /** In no hurry. */
   #lazy: Submission[] = [];
   #lazyCommands = 0;
-  #waiting = 0;
-  #waitingBytes = 0;
   #flushing = false;
   #scheduled = false;
   #lazyTimer: NodeJS.Timeout | null = null;
@@ -134,14 +105,14 @@ export class Coordinator {
     return this.#counters;
   }
 
-  /** Commands that wait for their commit. */
-  get waiting(): number {
-    return this.#waiting;
+  /** What waits for its commit. */
+  get waiting(): Readonly<Load> {
+    return this.#line.load;
   }
 
-  /** Content of the prepares among them. */
-  get waitingBytes(): number {
-    return this.#waitingBytes;
+  /** What the group wants to begin. */
+  waitingOf(group: string): Readonly<Load> {
+    return this.#line.loadOf(group);
   }
 
   /** A commit found no room on the disk a moment ago, and none has succeeded since. */
@@ -152,11 +123,12 @@ export class Coordinator {
   /**
    * Carries out the commands in the order given and resolves with one outcome each, when all of them are durable.
    * Rejects with StorageFullError (nothing of them was carried out, or only some: repeat all) or, when the store has
-   * failed, with that error.
+   * failed, with that error. `group`: whose new transactions are among them; such wait for the group's turn, all others
+   * go first.
    */
-  async submit(commands: readonly Command[]): Promise<Outcome[]> {
+  async submit(commands: readonly Command[], group: string | null = null): Promise<Outcome[]> {
     if (commands.length === 0) return [];
-    const outcomes = this.#enqueue(this.#queue, commands);
+    const outcomes = this.#enqueue(commands, submission => this.#line.add(submission, group));
     this.#schedule();
     return outcomes;
   }
@@ -164,7 +136,7 @@ export class Coordinator {
   /** As `submit`, for commands in no hurry: they join a commit after 20 ms, or as soon as 500 of them wait. */
   async submitLazily(commands: readonly Command[]): Promise<Outcome[]> {
     if (commands.length === 0) return [];
-    const outcomes = this.#enqueue(this.#lazy, commands);
+    const outcomes = this.#enqueue(commands, submission => this.#lazy.push(submission));
     this.#lazyCommands += commands.length;
     if (this.#lazyCommands >= MAX_LAZY) this.#hurry();
     else this.#lazyTimer ??= setTimeout(() => this.#hurry(), LAZY_MS);
@@ -173,20 +145,16 @@ export class Coordinator {
 
   /** Resolves when nothing waits and nothing is under way. */
   async drain(): Promise<void> {
-    if (this.#queue.length === 0 && this.#lazy.length === 0 && !this.#flushing) return;
+    if (this.#line.load.commands === 0 && this.#lazy.length === 0 && !this.#flushing) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#idle.push(resolve);
     this.#hurry();
     return promise;
   }
 
-  #enqueue(queue: Submission[], commands: readonly Command[]): Promise<Outcome[]> {
+  #enqueue(commands: readonly Command[], add: (submission: Submission) => void): Promise<Outcome[]> {
     if (this.#failed) return Promise.reject(this.#failed);
-    for (const command of commands) this.#waitingBytes += sizeOf(command).bytes;
-    this.#waiting += commands.length;
-    return new Promise((settle, fail) => {
-      queue.push({ commands, outcomes: [], taken: 0, isFailed: false, settle, fail });
-    });
+    return new Promise((settle, fail) => add({ commands, outcomes: [], taken: 0, isFailed: false, settle, fail }));
   }
 
   /** What is in no hurry goes into the next commit. */
@@ -194,7 +162,7 @@ export class Coordinator {
     if (this.#lazyTimer) clearTimeout(this.#lazyTimer);
     this.#lazyTimer = null;
     this.#lazyCommands = 0;
-    for (const submission of this.#lazy.splice(0)) this.#queue.push(submission);
+    for (const submission of this.#lazy.splice(0)) this.#line.add(submission, null);
     this.#schedule();
   }
 
@@ -209,45 +177,14 @@ export class Coordinator {
 
   async #flush(): Promise<void> {
     this.#flushing = true;
-    while (this.#queue.length > 0 && !this.#failed) {
-      const batch = this.#nextBatch();
+    while (this.#line.load.commands > 0 && !this.#failed) {
+      const batch = this.#line.take();
       if (batch.commands.length > 0) await this.#commit(batch);
       // Let the requests that came in meanwhile join the next commit, and everybody else have a turn.
-      if (this.#queue.length > 0) await new Promise(resolve => setImmediate(resolve));
+      if (this.#line.load.commands > 0) await new Promise(resolve => setImmediate(resolve));
     }
     this.#flushing = false;
     for (const resolve of this.#idle.splice(0)) resolve();
-  }
-
-  /** The next commands in order, no more than one commit should hold. */
-  #nextBatch(): Batch {
-    const batch: Batch = { commands: [], from: [] };
-    let messages = 0;
-    let done = 0;
-    for (const submission of this.#queue) {
-      // Of one that failed in part the rest is not carried out: its caller repeats all.
-      while (submission.taken < submission.commands.length) {
-        const command = submission.commands[submission.taken]!;
-        const size = sizeOf(command);
-        const count = batch.commands.length;
-        const isFull =
-          count === MAX_COMMANDS_PER_COMMIT || (count > 0 && messages + size.messages > MAX_MESSAGES_PER_COMMIT);
-        if (isFull) {
-          this.#queue.splice(0, done);
-          return batch;
-        }
-        submission.taken++;
-        this.#waiting--;
-        this.#waitingBytes -= size.bytes;
-        if (submission.isFailed) continue;
-        messages += size.messages;
-        batch.commands.push(command);
-        batch.from.push(submission);
-      }
-      done++;
-    }
-    this.#queue = [];
-    return batch;
   }
 
   async #commit({ commands, from }: Batch): Promise<void> {
@@ -288,7 +225,7 @@ export class Coordinator {
       this.#storageFullAt = this.#settings.clock.monotonic();
     } else {
       this.#failed = error;
-      for (const submission of [...this.#queue.splice(0), ...this.#lazy.splice(0)]) refused.add(submission);
+      for (const submission of [...this.#line.clear(), ...this.#lazy.splice(0)]) refused.add(submission);
       this.#settings.onFatal(error);
     }
     for (const submission of refused) {

@@ -157,7 +157,7 @@ t.test('topics of all prepares are asked about together, once', async t => {
   t.equal(s.inspected.length, 1, 'and not at all where there is none');
 });
 
-t.test('all of it is one submission', async t => {
+t.test('all of it is one submission, or two where resolutions need not wait for prepares', async t => {
   const commits: number[] = [];
   const s = await startServer(t, ({ coordinator }) => ({
     coordinator: {
@@ -165,8 +165,8 @@ t.test('all of it is one submission', async t => {
       groups: () => coordinator.groups(),
       topics: () => coordinator.topics(),
       counters: () => coordinator.counters(),
-      waiting: 0,
-      waitingBytes: 0,
+      waiting: { commands: 0, bytes: 0 },
+      waitingOf: () => ({ commands: 0, bytes: 0 }),
       submit: commands => {
         commits.push(commands.length);
         return coordinator.submit(commands);
@@ -176,6 +176,8 @@ t.test('all of it is one submission', async t => {
   await s.createGroup('g');
   await run(s, [prepare('t1'), { op: 'commit', id: 't1' }, { op: 'wrong' }, prepare('t2')]);
   t.same(commits, [1, 3]);
+  await run(s, [prepare('t3'), { op: 'commit', id: 't2' }, prepare('t4')]);
+  t.same(commits, [1, 3, 2, 1]);
 });
 
 t.test('trace context: the operation’s own wins over the HTTP header', async t => {

@@ -103,8 +103,8 @@ t.test('what the broker itself cannot do', async t => {
         groups: () => coordinator.groups(),
         topics: () => coordinator.topics(),
         counters: () => coordinator.counters(),
-        waiting: 0,
-        waitingBytes: 0,
+        waiting: { commands: 0, bytes: 0 },
+        waitingOf: () => ({ commands: 0, bytes: 0 }),
         submit: () => Promise.reject(new StorageFullError('full')),
       },
     }));
@@ -131,7 +131,8 @@ t.test('what the broker itself cannot do', async t => {
   });
 
   await t.test('too many waiting: new transactions are refused first, resolutions last', async t => {
-    const load = { waiting: 0, waitingBytes: 0 };
+    const load = { commands: 0, bytes: 0 };
+    const ofGroup = { commands: 0, bytes: 0 };
     const s = await startServer(t, ({ coordinator }) => ({
       coordinator: {
         group: name => coordinator.group(name),
@@ -139,17 +140,13 @@ t.test('what the broker itself cannot do', async t => {
         topics: () => coordinator.topics(),
         counters: () => coordinator.counters(),
         submit: commands => coordinator.submit(commands),
-        get waitingBytes() {
-          return load.waitingBytes;
-        },
-        get waiting() {
-          return load.waiting;
-        },
+        waiting: load,
+        waitingOf: group => (group === 'g' ? ofGroup : { commands: 0, bytes: 0 }),
       },
     }));
     await s.createGroup('g');
     await s.prepare('t1');
-    load.waiting = 10_000;
+    load.commands = 10_000;
     const answer = await s.call('POST', '/v1/transactions', transaction('t2'));
     isProblem(t, answer, 'OVERLOADED');
     t.equal(answer.headers['retry-after'], '1');
@@ -158,15 +155,28 @@ t.test('what the broker itself cannot do', async t => {
     const ends = { operations: [{ op: 'commit', id: 't1' }] };
     t.equal((await s.call('POST', '/v1/batch', ends)).statusCode, 200, 'what is begun must be able to end');
     t.equal((await s.call('POST', '/v1/transactions/t1/commit')).statusCode, 200);
-    load.waiting = 0;
-    load.waitingBytes = 128 * 1024 * 1024;
+    load.commands = 0;
+    load.bytes = 128 * 1024 * 1024;
     isProblem(t, await s.call('POST', '/v1/transactions', transaction('t2')), 'OVERLOADED');
-    load.waiting = 40_000;
+    load.commands = 40_000;
     isProblem(t, await s.call('POST', '/v1/transactions/t1/commit'), 'OVERLOADED');
     isProblem(t, await s.call('POST', '/v1/transactions/t1/check', REASON), 'OVERLOADED');
     isProblem(t, await s.call('POST', '/v1/messages/t1.0/retry', REASON), 'OVERLOADED');
     isProblem(t, await s.call('PUT', '/v1/producer-groups/g', {}), 'OVERLOADED');
     t.equal((await s.call('GET', '/v1/transactions/t1')).statusCode, 200, 'reading goes on');
+
+    Object.assign(load, { commands: 3_000, bytes: 0 });
+    await s.createGroup('other');
+    for (const much of [{ commands: 2_500 }, { commands: 0, bytes: 32 * 1024 * 1024 }]) {
+      Object.assign(ofGroup, much);
+      const greedy = await s.call('POST', '/v1/transactions', transaction('t2'));
+      isProblem(t, greedy, 'TOO_MANY_REQUESTS');
+      t.equal(greedy.headers['retry-after'], '1');
+      isProblem(t, await s.call('POST', '/v1/batch', begins), 'TOO_MANY_REQUESTS');
+    }
+    t.equal((await s.call('POST', '/v1/batch', ends)).statusCode, 200, 'the greedy group may end what it began');
+    const polite = await s.call('POST', '/v1/transactions', { ...transaction('t3'), group: 'other' });
+    t.equal(polite.statusCode, 201, 'and others are not held by it');
   });
 
   await t.test('starting and stopping: every call below /v1 is a 503, health is told', async t => {

@@ -76,7 +76,7 @@ export const startServer = async (t: Test, given: Given = {}): Promise<TestServe
   });
   metrics.watch({
     counters: () => coordinator.counters(),
-    waiting: () => coordinator.waiting,
+    waiting: () => coordinator.waiting.commands,
     oldest: () => store.oldest(),
     now: () => time.now,
     kafkaUp: () => true,
