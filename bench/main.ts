@@ -5,6 +5,7 @@ import { Bench, type Options } from './bench.ts';
 import { type Place, writeReport } from './report.ts';
 import type { Table } from './table.ts';
 import { backlog } from './tables/backlog.ts';
+import { ceilings } from './tables/ceilings.ts';
 import { disk } from './tables/disk.ts';
 import { overload } from './tables/overload.ts';
 import { payloads } from './tables/payloads.ts';
@@ -13,7 +14,17 @@ import { slowLocal } from './tables/slow-local.ts';
 import { throughput } from './tables/throughput.ts';
 import { undecided } from './tables/undecided.ts';
 
-const TABLES: readonly Table[] = [throughput, backlog, slowLocal, undecided, disk, payloads, slowDisk, overload];
+const TABLES: readonly Table[] = [
+  throughput,
+  backlog,
+  slowLocal,
+  undecided,
+  disk,
+  payloads,
+  slowDisk,
+  overload,
+  ceilings,
+];
 
 const FULL: Place = { folder: 'bench/results', page: 'bench/RESULTS.md', isQuick: false };
 /** Apart, so that nobody takes them for results. */

@@ -42,7 +42,10 @@ interface Queue extends Load {
 const sizeOf = (command: Command): { messages: number; bytes: number } => {
   if (command.type !== 'prepare') return { messages: 0, bytes: 0 };
   let bytes = 0;
-  for (const { key, payload } of command.messages) bytes += (key?.length ?? 0) + (payload?.length ?? 0);
+  for (const { key, payload, headers } of command.messages) {
+    bytes += (key?.length ?? 0) + (payload?.length ?? 0);
+    for (const [name, value] of headers) bytes += name.length + value.length;
+  }
   return { messages: command.messages.length, bytes };
 };
 
@@ -99,7 +102,7 @@ export class WaitingLine {
     return all;
   }
 
-  /** Resolves with whether the batch has room for more. */
+  /** Returns whether the batch has room for more. */
   #fill(batch: Batch, queue: Queue, most: number): boolean {
     let left = most;
     let done = 0;
