@@ -11,8 +11,8 @@ import Database from 'better-sqlite3';
 const CHECKPOINT_PAGES = 8_000;
 /** No more than this is the short rest. */
 const REST_PAGES = 1_000;
-/** From here on commits wait: the thread does not keep up. */
-const MOST_PAGES = 50_000;
+/** Of so large a WAL the rest is done between two commits however long it is: the thread does not keep up. */
+const MOST_WAL_PAGES = 50_000;
 /** How often, in commits, somebody looks. */
 const LOOK_EVERY = 8;
 
@@ -21,7 +21,7 @@ type Failure = { readonly code: string; readonly message: string } | null;
 export class Checkpointer {
   readonly #db: Database.Database;
   readonly #file: string;
-  readonly #waiting: Database.Statement<[], { log: number; checkpointed: number }>;
+  readonly #look: Database.Statement<[], { log: number; checkpointed: number }>;
   #worker: Worker | null = null;
   #busy = false;
   #commits = 0;
@@ -31,16 +31,14 @@ export class Checkpointer {
     this.#db = db;
     this.#file = file;
     db.pragma('wal_autocheckpoint = 0');
-    this.#waiting = db.prepare('PRAGMA wal_checkpoint(NOOP)');
+    this.#look = db.prepare('PRAGMA wal_checkpoint(NOOP)');
   }
 
   /** To be called after every commit. Throws what a checkpoint failed with, but for a full disk. */
   committed(): void {
     if (this.#failure) throw this.#failure;
     if (++this.#commits % LOOK_EVERY !== 0) return;
-    const pages = this.#pages();
-    if (pages >= MOST_PAGES) this.#checkpoint();
-    else if (pages >= CHECKPOINT_PAGES) this.#begin();
+    if (!this.#busy && this.#state().waiting >= CHECKPOINT_PAGES) this.#begin();
   }
 
   /** Ends the thread. Before the database is closed. */
@@ -50,14 +48,13 @@ export class Checkpointer {
     await worker?.terminate();
   }
 
-  /** In the WAL and not yet in the database file. */
-  #pages(): number {
-    const { log, checkpointed } = this.#waiting.get()!;
-    return log - checkpointed;
+  /** Pages of the WAL, and those of them that are not yet in the database file. */
+  #state(): { wal: number; waiting: number } {
+    const { log, checkpointed } = this.#look.get()!;
+    return { wal: log, waiting: log - checkpointed };
   }
 
   #begin(): void {
-    if (this.#busy) return;
     this.#busy = true;
     this.#worker ??= this.#start();
     this.#worker.postMessage(null);
@@ -80,7 +77,10 @@ export class Checkpointer {
     this.#busy = false;
     if (failure && failure.code !== 'SQLITE_FULL')
       this.#failure = new Database.SqliteError(failure.message, failure.code);
-    else if (!failure && this.#pages() <= REST_PAGES) this.#checkpoint();
+    if (failure) return;
+    const { wal, waiting } = this.#state();
+    if (waiting <= REST_PAGES || wal >= MOST_WAL_PAGES) this.#checkpoint();
+    else this.#begin();
   }
 
   #checkpoint(): void {
