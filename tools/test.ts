@@ -1,6 +1,6 @@
 /**
  * The test command: every `*.test.ts` below `test/` (or those whose path contains one of the given words) under node's own
- * runner, with one real Kafka shared by all of them. Ends with `N passed, N failed`.
+ * runner, with one real Kafka, PostgreSQL and MariaDB shared by all of them. Ends with `N passed, N failed`.
  *
  *   npm test [-- WORD…]        npm run coverage
  */
@@ -8,6 +8,10 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startMariadb } from './databases/mariadb.ts';
+import { startPostgres } from './databases/postgres.ts';
+import { type DatabaseAvailability, mariadbAvailable, postgresAvailable } from './databases/programs.ts';
+import type { DatabaseServer } from './databases/server.ts';
 import { kafkaAvailable, startKafka } from './kafka/cluster.ts';
 
 const FILE_TIMEOUT_MS = 240_000;
@@ -26,10 +30,27 @@ if (files.length === 0) {
   process.exit(2);
 }
 
-const isKafkaWanted = files.some(file => readFileSync(file, 'utf8').includes('sharedKafka'));
+const isWanted = (mention: RegExp): boolean => files.some(file => mention.test(readFileSync(file, 'utf8')));
+
+const isKafkaWanted = isWanted(/sharedKafka/);
 const availability = kafkaAvailable();
 if (isKafkaWanted && availability.how === 'none') console.log(`Tests that need Kafka are skipped: ${availability.why}`);
 const kafka = isKafkaWanted && availability.how !== 'none' ? await startKafka({ log: console.log }) : null;
+
+const database = async (
+  name: string,
+  mention: RegExp,
+  { why }: DatabaseAvailability,
+  start: () => Promise<DatabaseServer>,
+): Promise<DatabaseServer | null> => {
+  if (!isWanted(mention)) return null;
+  if (why !== undefined) console.log(`Tests that need ${name} are skipped: ${why}`);
+  return why === undefined ? start() : null;
+};
+const [postgres, mariadb] = await Promise.all([
+  database('PostgreSQL', /sharedPostgres|postgresPool|postgresDatabase/, postgresAvailable(), startPostgres),
+  database('MariaDB', /sharedMariadb|mariadbPool|mariadbDatabase/, mariadbAvailable(), startMariadb),
+]);
 
 const scratch = mkdtempSync(join(tmpdir(), 'escrowmq-test-'));
 const report = join(scratch, 'report.tap');
@@ -52,11 +73,13 @@ const child = spawn(command!, args, {
     ...process.env,
     TAP_TIMEOUT: String(FILE_TIMEOUT_MS / 1000),
     ...(kafka ? { ESCROWMQ_TEST_KAFKA: kafka.brokers.join(',') } : {}),
+    ...(postgres ? { ESCROWMQ_TEST_POSTGRES: JSON.stringify(postgres.address) } : {}),
+    ...(mariadb ? { ESCROWMQ_TEST_MARIADB: JSON.stringify(mariadb.address) } : {}),
   },
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
 const status = await new Promise<number>(resolve => child.on('close', code => resolve(code ?? 1)));
-await kafka?.close();
+await Promise.all([kafka, postgres, mariadb].map(server => server?.close()));
 
 let summary = '';
 try {

@@ -2,7 +2,7 @@
  * An open load: transactions arrive at a fixed pace, whether the broker keeps up or not. Prepares and commits travel in
  * requests of their own, several to one, since a load that paid for a request each would starve the broker of CPU.
  */
-import { newTransactionId } from '../../producer-sdk/transaction-id.ts';
+import { newTransactionId } from '../../producer-sdk/client/transaction-id.ts';
 import { type ArrivalsOrder, type ArrivalsReport, type OperationCounts, payloads } from './messages.ts';
 import { sharedNow } from './moment.ts';
 import { type RawAnswer, RawConnection } from './raw-connection.ts';

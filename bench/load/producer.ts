@@ -1,6 +1,7 @@
 /** The load's producer: a process of its own that runs so many transactions at once, first to warm up, then measured. */
+
+import { newTransactionId } from '../../producer-sdk/client/transaction-id.ts';
 import { createClient } from '../../producer-sdk/index.ts';
-import { newTransactionId } from '../../producer-sdk/transaction-id.ts';
 import type { Cell } from '../system.ts';
 import { isLarge, type ProducerOrder, type ProducerReport, payloads } from './messages.ts';
 import { sharedNow } from './moment.ts';

@@ -1,5 +1,5 @@
 /** One transaction after the other, each of two single calls: what a lone caller feels. */
-import { newTransactionId } from '../../producer-sdk/transaction-id.ts';
+import { newTransactionId } from '../../producer-sdk/client/transaction-id.ts';
 import { payloads, type Target } from './messages.ts';
 import { sharedNow } from './moment.ts';
 import { RawConnection } from './raw-connection.ts';

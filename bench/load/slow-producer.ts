@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CheckAnswer, CheckRequest } from '../../broker/protocol/wire.ts';
-import { newTransactionId } from '../../producer-sdk/transaction-id.ts';
+import { newTransactionId } from '../../producer-sdk/client/transaction-id.ts';
 import { type CheckerReport, payloads, type SlowOrder } from './messages.ts';
 import { sharedNow } from './moment.ts';
 import { RawConnection } from './raw-connection.ts';

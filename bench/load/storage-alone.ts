@@ -3,7 +3,7 @@
  * the group before and the forward marks of the one before that.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { newTransactionId } from '../../producer-sdk/transaction-id.ts';
+import { newTransactionId } from '../../producer-sdk/client/transaction-id.ts';
 import { BareStorage } from './bare-storage.ts';
 import { payloads } from './messages.ts';
 import { sharedNow } from './moment.ts';

@@ -20,6 +20,7 @@ const entry = (status: number, title: string, retryable: boolean, advice: string
   advice,
 });
 
+/** By code: status, title, whether repeating can help, and what to do. */
 export const ERRORS = {
   VALIDATION_FAILED: entry(
     400,

@@ -16,11 +16,19 @@ export const ID_PATTERN = '^[A-Za-z0-9_-]{1,64}$';
 /** `contentType` of a message that names none. */
 export const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
 
+/** `prepared`: stored, nobody sees its messages. The others are final. */
 export type TransactionState = 'prepared' | 'committed' | 'rolled_back';
+
+/** What a producer decides or answers. `unknown`: I looked, and it is not decided yet; ask again. */
 export type Resolution = 'commit' | 'rollback' | 'unknown';
+
+/** Who decided: the producer's call, its answer to a check-back, a person, or the group's `onLimit`. */
 export type ResolvedBy = 'producer' | 'check' | 'operator' | 'policy';
+
+/** `held` until its transaction is resolved, then `ready` or `dropped`; `parked`: Kafka refuses it, a person decides. */
 export type MessageState = 'held' | 'ready' | 'forwarded' | 'parked' | 'discarded' | 'dropped';
 
+/** A half message as it is sent. Left out: no key, no headers, `application/octet-stream`, the topic as its type. */
 export interface MessageInput {
   topic: string;
   key?: Bytes | null;
@@ -32,6 +40,7 @@ export interface MessageInput {
   partition?: number | null;
 }
 
+/** A transaction to be stored, with 1..100 half messages; the broker makes an id where there is none. */
 export interface PrepareInput {
   id?: string;
   group: string;
@@ -39,6 +48,7 @@ export interface PrepareInput {
   check?: { afterMs: number };
 }
 
+/** A transaction as every answer about it begins. */
 export interface TransactionBody {
   id: string;
   group: string;
@@ -48,12 +58,14 @@ export interface TransactionBody {
   resolvedBy: ResolvedBy | null;
 }
 
+/** A transaction in a list. */
 export interface TransactionListItem extends TransactionBody {
   unresolved: boolean;
   /** Parked messages. */
   parked: number;
 }
 
+/** A message as the broker holds it; `partition` and `offset` once they are known. */
 export interface MessageBody {
   id: string;
   topic: string;
@@ -71,6 +83,7 @@ export interface MessageBody {
   type?: string;
 }
 
+/** Everything known of a transaction. */
 export interface TransactionDetail extends TransactionBody {
   unresolved: boolean;
   contradicted: boolean;
@@ -80,6 +93,7 @@ export interface TransactionDetail extends TransactionBody {
   history: { at: string; event: string; by: string; detail: string | null; times: number }[];
 }
 
+/** When a producer group is asked. `limit`: answers `unknown` until the transaction counts as unresolved. */
 export interface CheckPolicy {
   afterMs: number;
   intervalMs: number;
@@ -88,6 +102,7 @@ export interface CheckPolicy {
   onLimit: 'unresolved' | 'rollback';
 }
 
+/** Creates or changes a producer group: a member left out keeps its value, `null` removes it. */
 export interface ProducerGroupInput {
   checkUrl?: string | null;
   checkSecret?: string | null;
@@ -95,6 +110,7 @@ export interface ProducerGroupInput {
   topics?: string[] | null;
 }
 
+/** A producer group's settings, its secret left out, and how it answers. */
 export interface ProducerGroupBody {
   group: string;
   checkUrl: string | null;
@@ -104,6 +120,7 @@ export interface ProducerGroupBody {
   health: { lastAnswerAt: string | null; lastError: string | null; overdue: number; unresolved: number };
 }
 
+/** What waits for a topic. */
 export interface TopicBody {
   topic: string;
   /** Null while Kafka has not said how many there are. */
@@ -117,12 +134,14 @@ export interface TopicBody {
   lastError: string | null;
 }
 
+/** One operation of `POST /v1/batch`. */
 export type BatchOperation =
   | ({ op: 'prepare'; traceparent?: string; tracestate?: string } & PrepareInput)
   | { op: 'commit' | 'rollback'; id: string; reason?: string }
   | { op: 'check'; id: string; reason: string }
   | { op: 'retry' | 'discard'; messageId: string; reason: string };
 
+/** A result for each operation, in their order. */
 export interface BatchAnswer {
   results: { status: number; body: TransactionBody | MessageBody | Problem }[];
 }
@@ -133,6 +152,7 @@ export interface CheckRequest {
   checks: { transactionId: string; attempt: number; preparedAt: string }[];
 }
 
+/** What a producer group answers. An id that is left out counts as not answered, and is asked again. */
 export interface CheckAnswer {
   group: string;
   resolutions: { transactionId: string; resolution: Resolution }[];

@@ -48,7 +48,7 @@ t.test('a broker that is not there yet is waited for; the log says so once, and 
   await double.close();
   const events: unknown[] = [];
   const note = (fields: object): void => void events.push((fields as { event: string }).event);
-  const logger = { info: note, warn: note };
+  const logger = { info: note, warn: note, error: note };
   const client = createClient({ url: `http://127.0.0.1:${port}`, group: 'g', logger });
   const calls = ['a', 'b', 'c'].map(id => client.prepare({ id, messages }));
   await until('it was noticed', () => events.length > 0);

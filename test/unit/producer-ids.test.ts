@@ -1,5 +1,5 @@
 import t from 'tap';
-import { newTransactionId } from '../../producer-sdk/transaction-id.ts';
+import { newTransactionId } from '../../producer-sdk/client/transaction-id.ts';
 
 t.test('ids are of one width, unlike each other, and sort by the order they were made in', async t => {
   const ids = Array.from({ length: 100_000 }, newTransactionId);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
 import { decodeBytes } from '../../broker/protocol/bytes.ts';
-import { MAX_OPERATION_BYTES, type MessageDraft, prepareText } from '../../producer-sdk/operation-text.ts';
+import { MAX_OPERATION_BYTES, type MessageDraft, prepareText } from '../../producer-sdk/client/operation-text.ts';
 
 const written = (message: MessageDraft) => {
   const { text, bytes } = prepareText({ messages: [message] }, 't1', 'g');

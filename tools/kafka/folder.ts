@@ -13,8 +13,8 @@ export interface TemporaryFolder {
   remove(): void;
 }
 
-export const temporaryFolder = (): TemporaryFolder => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'escrowmq-kafka-'));
+export const temporaryFolder = (prefix = 'escrowmq-kafka-'): TemporaryFolder => {
+  const folder = mkdtempSync(path.join(tmpdir(), prefix));
   const stdio: ('ignore' | 'pipe')[] = ['ignore', 'ignore', 'ignore', 'pipe'];
   const guard = spawn('sh', ['-c', GUARD, 'sh', folder], { cwd: '/', detached: true, stdio });
   const pipe = guard.stdio[3] as Socket;

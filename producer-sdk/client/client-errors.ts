@@ -1,5 +1,5 @@
 /** What a call of the client can end with, besides its answer. Programs branch on `code` and `retryable`. */
-import type { ErrorCode, Problem } from '../broker/protocol/errors.ts';
+import type { ErrorCode, Problem } from '../../broker/protocol/errors.ts';
 
 export type ClientErrorCode =
   | ErrorCode
@@ -9,7 +9,13 @@ export type ClientErrorCode =
   | 'ABORTED'
   | 'NO_ANSWER'
   | 'CONNECTION_FAILED'
-  | 'UNEXPECTED_ANSWER';
+  | 'UNEXPECTED_ANSWER'
+  | 'OUTCOME_CONTRADICTED'
+  | 'OUTCOME_UNKNOWN'
+  | 'NOT_COMMITTED'
+  | 'ID_SPENT'
+  | 'TOO_LATE'
+  | 'NESTED_TRANSACTION';
 
 interface Circumstances {
   readonly cause?: unknown;

@@ -1,6 +1,6 @@
 /** What an HTTP answer, or its absence, means for those who asked. */
-import type { Problem } from '../broker/protocol/errors.ts';
-import type { TransactionBody } from '../broker/protocol/wire.ts';
+import type { Problem } from '../../broker/protocol/errors.ts';
+import type { TransactionBody } from '../../broker/protocol/wire.ts';
 import {
   ConnectionError,
   type EscrowError,

@@ -1,5 +1,6 @@
 /** One operation from the call to its only outcome. */
-import type { TransactionBody } from '../broker/protocol/wire.ts';
+import type { TransactionBody } from '../../broker/protocol/wire.ts';
+import type { Moment } from '../clock.ts';
 import { CallAbortedError, type EscrowError, NoAnswerError } from './client-errors.ts';
 import type { OperationText } from './operation-text.ts';
 
@@ -36,6 +37,7 @@ export class Call {
   /** Goes in a request of its own: a request with others was refused as a whole. */
   isAlone = false;
   attempts = 0;
+  firstSentAt: Moment | null = null;
   /** Not to be sent again before; 0: at once. */
   notBefore = 0;
   /** What the last attempt met. */

@@ -1,6 +1,6 @@
 /** Operations as the JSON text in which they travel: written once, at the call, so that its faults are the caller's. */
 import { isUtf8 } from 'node:buffer';
-import { type Bytes, ID_PATTERN } from '../broker/protocol/wire.ts';
+import { type Bytes, ID_PATTERN } from '../../broker/protocol/wire.ts';
 import { InvalidCallError } from './client-errors.ts';
 
 /** A string stands for its UTF-8 bytes. */

@@ -4,10 +4,10 @@ import type {
   ProducerGroupInput,
   TransactionBody,
   TransactionDetail,
-} from '../broker/protocol/wire.ts';
+} from '../../broker/protocol/wire.ts';
+import { clock } from '../clock.ts';
 import { Call, type CallOptions, type Outcome } from './call.ts';
 import { CallAbortedError, InvalidCallError } from './client-errors.ts';
-import { clock } from './clock.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Connections } from './exchange.ts';
 import { isId, type OperationText, prepareText, resolutionText, type TransactionDraft } from './operation-text.ts';

@@ -6,6 +6,7 @@ import { isId } from './operation-text.ts';
 export interface ClientLogger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
 }
 
 export interface ClientOptions {

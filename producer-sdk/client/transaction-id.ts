@@ -3,7 +3,7 @@
  * 9 of milliseconds (until the year 3084), 3 that count within one, 12 random (60 bits) that keep processes apart.
  */
 import { randomFillSync } from 'node:crypto';
-import { clock } from './clock.ts';
+import { clock } from '../clock.ts';
 
 const RADIX = 32;
 const TIME_LENGTH = 9;

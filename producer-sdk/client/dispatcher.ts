@@ -4,11 +4,11 @@
  * An id is held by one call at a time, from its arrival until it is settled and off the wire; later calls about the same
  * id queue behind it. So nothing about one id is ever under way twice, and lanes may overtake each other freely.
  */
-import type { TransactionBody } from '../broker/protocol/wire.ts';
+import type { TransactionBody } from '../../broker/protocol/wire.ts';
+import { clock } from '../clock.ts';
 import { type Batch, batchQuestion, pack } from './batch.ts';
 import type { Call } from './call.ts';
 import { ClientClosedError, type EscrowError, QueueFullError } from './client-errors.ts';
-import { clock } from './clock.ts';
 import type { Answer, Connections } from './exchange.ts';
 import { Lane } from './lane.ts';
 import { pauseMs } from './pause.ts';
@@ -18,6 +18,12 @@ import { WakeUp } from './wake-up.ts';
 
 /** Room that commits and rollbacks have, as a multiple of what prepares have. */
 const RESOLUTION_ROOM = 2;
+
+/**
+ * How long after it was first sent a prepare may be sent again. The machine may have slept in between, which no deadline
+ * counts.
+ */
+export const PREPARE_WINDOW_MS = 60 * 60 * 1_000;
 
 /** The brackets and commas around the largest batch. */
 const ENVELOPE_BYTES = 2_048;
@@ -126,16 +132,27 @@ export class Dispatcher {
     while (this.#batches.size < maxInFlight) {
       const calls = pack(this.#lanes, limits, now);
       if (calls.length === 0) return;
-      this.#send(calls, now);
+      const timely = calls.filter(call => !this.#isTooLate(call));
+      if (timely.length > 0) this.#send(timely, now);
     }
   }
 
+  /** A prepare that came so late might meet a broker that has forgotten how its transaction ended. */
+  #isTooLate(call: Call): boolean {
+    if (call.kind !== 'prepare' || call.firstSentAt === null) return false;
+    if (clock.ageMs(call.firstSentAt) <= PREPARE_WINDOW_MS) return false;
+    this.abort(call, call.noAnswer());
+    return true;
+  }
+
   #send(calls: readonly Call[], sentAt: number): void {
+    const moment = clock.moment();
     const lanes = Object.values(this.#lanes).filter(lane => calls.some(call => this.#lanes[call.kind] === lane));
     const batch: Batch = { calls, lanes, sentAt, exchange: null };
     for (const call of calls) {
       call.isInFlight = true;
       call.attempts += 1;
+      call.firstSentAt ??= moment;
     }
     for (const lane of lanes) lane.inFlight += 1;
     this.#batches.add(batch);

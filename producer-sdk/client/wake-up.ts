@@ -1,5 +1,5 @@
 /** One timer for everything that must happen at some time, however many calls wait. */
-import { clock } from './clock.ts';
+import { clock } from '../clock.ts';
 
 /** So that many deadlines close together cost one look. */
 const CLOSEST_MS = 2;

@@ -1,7 +1,8 @@
 /** Calls that are a request each: the few that are not made all the time. */
+
+import { clock } from '../clock.ts';
 import type { CallOptions } from './call.ts';
 import { CallAbortedError, ClientClosedError, type EscrowError, NoAnswerError } from './client-errors.ts';
-import { clock } from './clock.ts';
 import type { Answer, Connections, Question } from './exchange.ts';
 import { pauseMs } from './pause.ts';
 import { type ClientSettings, wholeNumber } from './settings.ts';

@@ -1,0 +1,151 @@
+/** Any other tool that can run SQL and open transactions: ORMs, query builders, other drivers. */
+import { Limit, take } from './connection.ts';
+import { CommitFailedError, type LocalDatabase, LocalTransactionError, misused } from './local-database.ts';
+import { type Dialect, type Row, rendered, type Statement, type Steps, sql } from './statement.ts';
+
+/** A statement as a tool takes it. */
+export interface SqlText {
+  /** With `$1, $2, …` for PostgreSQL, `?` for the others. */
+  readonly sql: string;
+  readonly params: readonly (string | number | null)[];
+  /** The text between the parameters, for tools with a template of their own; one longer than `params`. */
+  readonly parts: readonly string[];
+}
+
+/** How a tool is told what to do. `Db` is the tool, `Tx` what it gives a function that runs in a transaction. */
+export interface SqlTool<Db, Tx> {
+  readonly dialect: Dialect;
+  readonly db: Db;
+  /** Runs the function in a new transaction: commits when it resolves, rolls back and rejects when it rejects. */
+  transaction(db: Db, work: (tx: Tx) => Promise<void>): Promise<unknown>;
+  /** Runs one statement and gives its rows: as a list, as `{ rows }`, or as mysql2 does. */
+  query(executor: Db | Tx, statement: SqlText): Promise<unknown>;
+}
+
+const rowsOf = (result: unknown): readonly Row[] => {
+  if (Array.isArray(result)) {
+    // mysql2 gives [rows, fields], and [header, undefined] for what has no rows.
+    if (result.length === 2 && Array.isArray(result[0])) return result[0] as Row[];
+    if (result.length === 2 && result[1] === undefined) return [];
+    return result as Row[];
+  }
+  const rows = (result as { rows?: unknown } | null | undefined)?.rows;
+  return Array.isArray(rows) ? (rows as Row[]) : [];
+};
+
+/** The statement, as the tool takes it, on `executor`. */
+export const ask = async <Db, Tx>(
+  tool: SqlTool<Db, Tx>,
+  executor: Db | Tx,
+  statement: Statement,
+): Promise<readonly Row[]> =>
+  rowsOf(await tool.query(executor, { ...statement, sql: rendered(statement, tool.dialect) }));
+
+const UNPREPARABLE = 1295;
+
+/**
+ * Fails unless the executor has a transaction open that can still be used: a claim that commits by itself would promise
+ * what has not happened. Changes nothing.
+ */
+export function* assertOpen(dialect: Dialect): Steps {
+  const missing = (cause: unknown): LocalTransactionError =>
+    new LocalTransactionError(
+      'MISUSED_TRANSACTION',
+      'The executor has no open, usable transaction: give what your tool hands to a function that runs in one.',
+      false,
+      cause,
+    );
+  if (dialect === 'sqlite') {
+    try {
+      yield sql`begin`;
+    } catch {
+      // Refused: one is open already.
+      return;
+    }
+    yield sql`rollback`;
+    throw missing(undefined);
+  }
+  try {
+    yield sql`savepoint escrow_claim`;
+    yield sql`release savepoint escrow_claim`;
+  } catch (cause) {
+    if ((cause as { errno?: unknown }).errno !== UNPREPARABLE) throw missing(cause);
+  }
+}
+
+export const sqlToolDatabase = <Db, Tx>(tool: SqlTool<Db, Tx>): LocalDatabase<Tx> => {
+  /** Whether `transaction` of the tool opens one has been seen. */
+  let isProven = false;
+  return {
+    dialect: tool.dialect,
+    isSynchronous: false,
+    transaction: async work => {
+      const limit = new Limit(work.timeoutMs, work.signal);
+      type Value = Awaited<ReturnType<typeof work.business>>;
+      let end: { readonly value: Value } | { readonly error: unknown } | null = null;
+      const body = async (tx: Tx): Promise<void> => {
+        // Some tools try again by themselves; a COMMIT that may have happened is not for them to repeat.
+        if (end !== null && 'value' in end)
+          throw misused('The tool ran the function again after a COMMIT of it failed.');
+        const query = (statement: Statement): Promise<readonly Row[]> => {
+          if (limit.error !== null) throw limit.error;
+          return ask(tool, tx, statement);
+        };
+        const untilCommit = async (): Promise<Value> => {
+          if (!isProven) await take(assertOpen(tool.dialect), query);
+          isProven = true;
+          await take(work.opening(), query);
+          const value = (await work.business(tx)) as Value;
+          await take(work.closing(), query);
+          await work.beforeCommit?.();
+          return value;
+        };
+        try {
+          const running = untilCommit();
+          running.catch(() => {});
+          const value = await Promise.race([running, limit.reached]);
+          if (limit.error !== null) throw limit.error;
+          end = { value };
+        } catch (error) {
+          end = { error };
+          throw error;
+        }
+      };
+      try {
+        const running = tool.transaction(tool.db, body);
+        running.catch(() => {});
+        await Promise.race([running, limit.reached]);
+      } catch (error) {
+        throw failure(end, error);
+      } finally {
+        limit.lift();
+      }
+      return outcome(end);
+    },
+    query: async (statement, withinMs) => {
+      const limit = new Limit(withinMs, undefined);
+      try {
+        const asking = ask(tool, tool.db, statement);
+        asking.catch(() => {});
+        return await Promise.race([asking, limit.reached]);
+      } finally {
+        limit.lift();
+      }
+    },
+    assertIdle: () => {},
+    close: async () => {},
+  };
+};
+
+type End<T> = { readonly value: T } | { readonly error: unknown } | null;
+
+/** Once the function had come to its end, what failed was the COMMIT. */
+const failure = (end: End<unknown>, error: unknown): unknown => {
+  if (end !== null && 'value' in end) return new CommitFailedError(error);
+  return end === null ? error : end.error;
+};
+
+const outcome = <T>(end: End<T>): T => {
+  if (end !== null && 'value' in end) return end.value;
+  throw end === null ? misused('The tool’s transaction() did not run the function it was given.') : end.error;
+};
