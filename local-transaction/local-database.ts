@@ -9,7 +9,12 @@ export interface LocalWork<Tx, T> {
   business(tx: Tx): T | Promise<T>;
   /** The last statements before COMMIT. */
   closing(): Steps;
-  /** After them, with the transaction open; what it throws ends the transaction. Not called on a synchronous database. */
+  /**
+   * From outside, after a COMMIT that a tool says it made: throws where it was not. Only asked where the server's own
+   * answer is not seen: some tools take it for success when PostgreSQL answers COMMIT with ROLLBACK.
+   */
+  confirming?(): Steps;
+  /** After `closing`, with the transaction open; what it throws ends the transaction. Not called on a synchronous database. */
   beforeCommit?(): Promise<void>;
   /** Milliseconds from waiting for a connection to the COMMIT; then the connection is destroyed. */
   readonly timeoutMs: number;

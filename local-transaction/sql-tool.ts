@@ -1,6 +1,12 @@
 /** Any other tool that can run SQL and open transactions: ORMs, query builders, other drivers. */
 import { Limit, take } from './connection.ts';
-import { CommitFailedError, type LocalDatabase, LocalTransactionError, misused } from './local-database.ts';
+import {
+  CommitFailedError,
+  type LocalDatabase,
+  LocalTransactionError,
+  type LocalWork,
+  misused,
+} from './local-database.ts';
 import { type Dialect, type Row, rendered, type Statement, type Steps, sql } from './statement.ts';
 
 /** A statement as a tool takes it. */
@@ -43,6 +49,22 @@ export const ask = async <Db, Tx>(
 
 const UNPREPARABLE = 1295;
 
+/** How long the look after a COMMIT may take. */
+const CONFIRM_MS = 3_000;
+
+/** `synchronous` as SQLite says it: from here on a commit is on the disk when it returns. */
+const FULL = 2;
+
+function* assertDurable(): Steps {
+  const [row] = yield sql`pragma synchronous`;
+  if (Number(Object.values(row ?? {})[0]) >= FULL) return;
+  throw new LocalTransactionError(
+    'DATABASE_NOT_READY',
+    'The database forgets commits in a power cut: run “pragma synchronous = full” on each connection that is opened.',
+    false,
+  );
+}
+
 /**
  * Fails unless the executor has a transaction open that can still be used: a claim that commits by itself would promise
  * what has not happened. Changes nothing.
@@ -76,13 +98,29 @@ export function* assertOpen(dialect: Dialect): Steps {
 export const sqlToolDatabase = <Db, Tx>(tool: SqlTool<Db, Tx>): LocalDatabase<Tx> => {
   /** Whether `transaction` of the tool opens one has been seen. */
   let isProven = false;
+  const query = async (statement: Statement, withinMs: number): Promise<readonly Row[]> => {
+    const limit = new Limit(withinMs, undefined);
+    try {
+      const asking = ask(tool, tool.db, statement);
+      asking.catch(() => {});
+      return await Promise.race([asking, limit.reached]);
+    } finally {
+      limit.lift();
+    }
+  };
+  const confirm = async (steps: Steps): Promise<void> => {
+    try {
+      await take(steps, statement => query(statement, CONFIRM_MS));
+    } catch (error) {
+      throw new CommitFailedError(error);
+    }
+  };
   return {
     dialect: tool.dialect,
     isSynchronous: false,
-    transaction: async work => {
+    transaction: async <T>(work: LocalWork<Tx, T>): Promise<T> => {
       const limit = new Limit(work.timeoutMs, work.signal);
-      type Value = Awaited<ReturnType<typeof work.business>>;
-      let end: { readonly value: Value } | { readonly error: unknown } | null = null;
+      let end: End<T> = null;
       const body = async (tx: Tx): Promise<void> => {
         // Some tools try again by themselves; a COMMIT that may have happened is not for them to repeat.
         if (end !== null && 'value' in end)
@@ -91,11 +129,14 @@ export const sqlToolDatabase = <Db, Tx>(tool: SqlTool<Db, Tx>): LocalDatabase<Tx
           if (limit.error !== null) throw limit.error;
           return ask(tool, tx, statement);
         };
-        const untilCommit = async (): Promise<Value> => {
-          if (!isProven) await take(assertOpen(tool.dialect), query);
+        const untilCommit = async (): Promise<T> => {
+          if (!isProven) {
+            await take(assertOpen(tool.dialect), query);
+            if (tool.dialect === 'sqlite') await take(assertDurable(), query);
+          }
           isProven = true;
           await take(work.opening(), query);
-          const value = (await work.business(tx)) as Value;
+          const value = (await work.business(tx)) as T;
           await take(work.closing(), query);
           await work.beforeCommit?.();
           return value;
@@ -120,18 +161,11 @@ export const sqlToolDatabase = <Db, Tx>(tool: SqlTool<Db, Tx>): LocalDatabase<Tx
       } finally {
         limit.lift();
       }
-      return outcome(end);
+      const value = outcome<T>(end);
+      if (work.confirming !== undefined) await confirm(work.confirming());
+      return value;
     },
-    query: async (statement, withinMs) => {
-      const limit = new Limit(withinMs, undefined);
-      try {
-        const asking = ask(tool, tool.db, statement);
-        asking.catch(() => {});
-        return await Promise.race([asking, limit.reached]);
-      } finally {
-        limit.lift();
-      }
-    },
+    query,
     assertIdle: () => {},
     close: async () => {},
   };

@@ -1,6 +1,6 @@
 /** The table of messages that were handled, in the user's own database. */
 import { assertStands, insert, now, read, readOwn } from '../../local-transaction/guard-row.ts';
-import type { LocalDatabase } from '../../local-transaction/local-database.ts';
+import { claimLost, type LocalDatabase } from '../../local-transaction/local-database.ts';
 import { type Dialect, type Row, type Statement, type Steps, sql, text } from '../../local-transaction/statement.ts';
 import { assertReady } from '../../local-transaction/table-check.ts';
 import { InvalidOptionError } from '../consumer-errors.ts';
@@ -106,6 +106,18 @@ export class Inbox<Tx> {
   *verify(key: InboxKey): Steps {
     const rows = yield readOwn(this.database.dialect, INBOX_TABLE, ['message_id'], { ...key });
     assertStands(rows[0], { message_id: key.message_id });
+  }
+
+  /**
+   * After COMMIT, as everybody sees it: fails where the row is not there.
+   * @internal
+   */
+  *confirm(key: InboxKey): Steps {
+    const rows = yield read(INBOX_TABLE, ['message_id'], { ...key });
+    if (rows.length > 0) return;
+    throw claimLost(
+      'The tool said that it committed, but the row is not there: a statement failed that nobody awaited.',
+    );
   }
 
   /**

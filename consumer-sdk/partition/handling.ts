@@ -82,6 +82,7 @@ export const handleOnce = async <Tx>({
       opening: () => inbox.claim(key),
       business,
       closing: () => inbox.verify(key),
+      confirming: () => inbox.confirm(key),
       timeoutMs,
       signal,
     });

@@ -1,119 +1,111 @@
 /**
- * Bank A sends money. The transfer is one local transaction {fence row, debit}; the message about it is stored at the
- * broker before, and committed after. Whatever dies in between, the broker asks `/escrow/check` of whichever instance is
- * there, and the fence row in the database gives the exact answer.
+ * Bank A sends money. `producer.transaction` makes one thing of the debit and the message about it: the half message is
+ * stored at the broker before, committed after, and whatever dies in between, the broker asks `/escrow/check` of
+ * whichever instance is there.
  *
- *   node bank-a.ts DATABASE BROKER_URL [PORT]
+ *   node bank-a.ts [--database ADDRESS] [--broker URL] [--port N] [--check-url URL] [--topic NAME] [--account NAME]…
  */
-import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import Database from 'better-sqlite3';
+import { parseArgs } from 'node:util';
+// In a project of your own: '@escrowmq/producer'.
+import { betterSqlite3Fence, createProducer, mysqlFence, pgFence, type SqlFence } from '../../producer-sdk/index.ts';
+import {
+  type Ledger,
+  mariadbLedger,
+  openMariadb,
+  openPostgres,
+  openSqlite,
+  postgresLedger,
+  sqliteLedger,
+} from './ledger.ts';
 
-const GROUP = 'bank-a';
-const [file = '', brokerUrl = '', port = '0'] = process.argv.slice(2);
-
-const openDatabase = (): Database.Database => {
-  const db = new Database(file);
-  db.pragma('journal_mode = WAL');
-  db.pragma('synchronous = FULL');
-  return db;
-};
-const db = openDatabase();
-/** The check handler has a connection of its own: it must never see, or wait inside, an open local transaction. */
-const checkDb = openDatabase();
-db.exec(`
-  CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0)) STRICT;
-  CREATE TABLE IF NOT EXISTS escrow_fence (
-    producer_group TEXT NOT NULL, transaction_id TEXT NOT NULL, branch TEXT NOT NULL, op TEXT NOT NULL,
-    outcome TEXT NOT NULL, token TEXT NOT NULL, result TEXT, created_at TEXT NOT NULL, settled_at TEXT,
-    PRIMARY KEY (producer_group, transaction_id, branch, op)) STRICT;
-  INSERT OR IGNORE INTO accounts VALUES ('alice', 1000);
-`);
-
-const CLAIM = `INSERT INTO escrow_fence VALUES (?, ?, '', 'resolve', ?, ?, NULL, datetime('now'), NULL)`;
-const READ = `SELECT outcome, token FROM escrow_fence WHERE producer_group = ? AND transaction_id = ? AND branch = '' AND op = 'resolve'`;
-interface FenceRow {
-  outcome: 'commit' | 'rollback';
-  token: string;
-}
-
-/** Writes the verdict `rollback` unless the fence already has one, commits that, and returns what stands. */
-const verdict = (id: string): FenceRow['outcome'] => {
-  checkDb.prepare(`${CLAIM} ON CONFLICT DO NOTHING`).run(GROUP, id, 'rollback', randomUUID());
-  return (checkDb.prepare(READ).get(GROUP, id) as FenceRow).outcome;
-};
-
-const call = async (path: string, body?: unknown): Promise<{ status: number; state: string }> => {
-  const response = await fetch(`${brokerUrl}${path}`, {
-    method: 'POST',
-    ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-  });
-  const { state } = (await response.json()) as { state: string };
-  return { status: response.status, state };
-};
+const { values: options } = parseArgs({
+  options: {
+    /** `sqlite:FILE`, `postgres://…` or `mariadb://…` */
+    database: { type: 'string', default: 'sqlite:bank-a.db' },
+    broker: { type: 'string', default: 'http://127.0.0.1:7400' },
+    port: { type: 'string', default: '8081' },
+    /** Where the broker reaches the instances of this bank; this one, if it is not said. */
+    'check-url': { type: 'string' },
+    topic: { type: 'string', default: 'transfers' },
+    /** Opened with 1,000 each. */
+    account: { type: 'string', multiple: true, default: [] },
+  },
+});
 
 interface Transfer {
   id: string;
+  from: string;
+  to: string;
   amount: number;
-  /** For the demo: die right after the local commit. */
-  crash?: boolean;
 }
 
-const transfer = async ({ id, amount, crash }: Transfer): Promise<string> => {
-  const payload = JSON.stringify({ to: 'bob', amount });
-  const message = { topic: 'transfers', key: 'bob', payload, contentType: 'application/json', type: 'transfer.made' };
-  const prepared = await call('/v1/transactions', { id, group: GROUP, messages: [message] });
-  // Only this state lets a local transaction begin.
-  if (prepared.state !== 'prepared') return `not begun: the broker answered ${prepared.status} ${prepared.state}`;
-  const token = randomUUID();
-  try {
-    db.transaction(() => {
-      db.prepare(CLAIM).run(GROUP, id, 'commit', token);
-      db.prepare('UPDATE accounts SET balance = balance - ? WHERE name = ?').run(amount, 'alice');
-      const mine = db.prepare(READ).get(GROUP, id) as FenceRow | undefined;
-      if (mine?.outcome !== 'commit' || mine.token !== token) throw new Error('the fence row is not ours');
-    }).immediate();
-  } catch (error) {
-    // The local transaction is rolled back. What the broker is told comes from the fence, never from this catch.
-    const resolution = verdict(id);
-    await call(`/v1/transactions/${id}/${resolution}`);
-    return `${resolution === 'rollback' ? 'rolled back' : 'committed before'}: ${(error as Error).message}`;
-  }
-  if (crash) process.kill(process.pid, 'SIGKILL');
-  await call(`/v1/transactions/${id}/commit`);
-  return 'committed';
+const serve = async <Tx>(ledger: Ledger<Tx>, fence: SqlFence<Tx>): Promise<void> => {
+  await ledger.install();
+  await fence.install();
+  for (const account of options.account) await ledger.open(account, 1_000);
+
+  const server = createServer((request, response) => void answer(request, response));
+  await new Promise<void>(resolve => server.listen(Number(options.port), '127.0.0.1', resolve));
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  const producer = createProducer({
+    url: options.broker,
+    group: 'bank-a',
+    fence,
+    checkUrl: options['check-url'] ?? `${address}/escrow/check`,
+    // Much sooner than the defaults, so that the demo need not wait.
+    check: { afterMs: 2_000, intervalMs: 2_000 },
+  });
+  const check = producer.checkHandler();
+
+  const transfer = async ({ id, from, to, amount }: Transfer): Promise<object> => {
+    const payload = JSON.stringify({ id, to, amount });
+    const message = { topic: options.topic, key: to, payload, contentType: 'application/json', type: 'transfer.made' };
+    const { repeated, delivery } = await producer.transaction({ id, messages: [message] }, tx =>
+      ledger.book(tx, { transfer: id, account: from, amount: -amount }),
+    );
+    return { outcome: 'committed', repeated, delivery };
+  };
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { pathname, searchParams } = new URL(request.url!, address);
+    if (pathname === '/escrow/check') return check(request, response);
+    response.setHeader('content-type', 'application/json');
+    try {
+      if (pathname === '/transfer') response.end(JSON.stringify(await transfer(await json(request))));
+      else response.end(JSON.stringify({ balance: await ledger.balance(searchParams.get('account')!) }));
+    } catch (error) {
+      const { name, message, code } = error as Error & { code?: string };
+      response.statusCode = 422;
+      response.end(JSON.stringify({ outcome: 'not committed', error: { name, message, code } }));
+    }
+  };
+
+  process.once('SIGTERM', async () => {
+    server.close();
+    await producer.close();
+    await ledger.close();
+    server.closeAllConnections();
+  });
+  console.log(`listening ${address}`);
 };
 
-const read = async (request: IncomingMessage): Promise<string> => {
+const json = async (request: IncomingMessage): Promise<Transfer> => {
   let text = '';
   for await (const chunk of request) text += chunk;
-  return text;
+  return JSON.parse(text);
 };
 
-const server = createServer(async (request, response) => {
-  const text = await read(request);
-  let answer: unknown;
-  if (request.url === '/transfer') {
-    answer = { outcome: await transfer(JSON.parse(text)) };
-  } else if (request.url === '/balance') {
-    answer = db.prepare('SELECT balance FROM accounts').get();
-  } else if (request.url === '/escrow/check') {
-    const asked = JSON.parse(text) as { group: string; checks: { transactionId: string }[] };
-    if (asked.group !== GROUP) {
-      response.statusCode = 409;
-      answer = { error: `this is ${GROUP}` };
-    } else {
-      const resolutions = asked.checks.map(({ transactionId }) => ({
-        transactionId,
-        resolution: verdict(transactionId),
-      }));
-      for (const { transactionId, resolution } of resolutions)
-        console.log(`asked about ${transactionId}: ${resolution}`);
-      answer = { group: GROUP, resolutions };
-    }
-  } else response.statusCode = 404;
-  response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify(answer ?? {}));
-});
-server.listen(Number(port), '127.0.0.1', () => console.log(`listening ${(server.address() as AddressInfo).port}`));
+const { database } = options;
+if (database.startsWith('postgres:')) {
+  const pool = openPostgres(database);
+  await serve(postgresLedger(pool), pgFence(pool));
+} else if (database.startsWith('mariadb:')) {
+  const pool = openMariadb(database);
+  await serve(mariadbLedger(pool), mysqlFence(pool));
+} else {
+  const db = openSqlite(database.replace('sqlite:', ''));
+  await serve(sqliteLedger(db), betterSqlite3Fence(db));
+}

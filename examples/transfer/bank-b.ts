@@ -1,75 +1,89 @@
 /**
- * Bank B receives money. Delivery is at least once, so the credit and the inbox row are one local transaction: a record
- * that comes again finds its row and changes nothing.
+ * Bank B receives money. Delivery is at least once, so `consumer.run` hands over a transaction in which the message's
+ * inbox row stands already: the credit is part of it, and a message that comes again changes nothing.
  *
- *   node bank-b.ts DATABASE kafka BOOTSTRAP_SERVERS | memory BROKER_URL
+ *   node bank-b.ts [--database ADDRESS] [--kafka HOST:PORT,… | --memory BROKER_URL] [--port N] [--topic NAME] [--account NAME]…
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import Database from 'better-sqlite3';
+import { parseArgs } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
-import { type RecordHeaders, readRecord } from '../../consumer-sdk/index.ts';
+// In a project of your own: '@escrowmq/consumer'.
+import { betterSqlite3Inbox, createConsumer, type Inbox, mysqlInbox, pgInbox } from '../../consumer-sdk/index.ts';
+import {
+  type Ledger,
+  mariadbLedger,
+  openMariadb,
+  openPostgres,
+  openSqlite,
+  postgresLedger,
+  sqliteLedger,
+} from './ledger.ts';
+import { MemoryRecords } from './memory-records.ts';
 
-const CONSUMER_GROUP = 'bank-b';
-const [file = '', how = '', where = ''] = process.argv.slice(2);
+const GROUP = 'bank-b';
 
-const db = new Database(file);
-db.pragma('journal_mode = WAL');
-db.pragma('synchronous = FULL');
-db.exec(`
-  CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, balance INTEGER NOT NULL) STRICT;
-  CREATE TABLE IF NOT EXISTS inbox (
-    consumer_group TEXT NOT NULL, source TEXT NOT NULL, message_id TEXT NOT NULL,
-    PRIMARY KEY (consumer_group, source, message_id)) STRICT;
-  INSERT OR IGNORE INTO accounts VALUES ('bob', 1000);
-`);
-
-const receive = db.transaction((headers: RecordHeaders, payload: string) => {
-  const record = readRecord(headers);
-  if (!record) return console.log('a record that did not come through the broker: left alone');
-  const isNew = db
-    .prepare('INSERT OR IGNORE INTO inbox VALUES (?, ?, ?)')
-    .run(CONSUMER_GROUP, record.source, record.id).changes;
-  if (!isNew) return console.log(`${record.id} came again: already credited`);
-  const { to, amount } = JSON.parse(payload) as { to: string; amount: number };
-  db.prepare('UPDATE accounts SET balance = balance + ? WHERE name = ?').run(amount, to);
-  console.log(`${record.id} credited ${amount} to ${to}`);
+const { values: options } = parseArgs({
+  options: {
+    /** `sqlite:FILE`, `postgres://…` or `mariadb://…` */
+    database: { type: 'string', default: 'sqlite:bank-b.db' },
+    kafka: { type: 'string', default: '127.0.0.1:9092' },
+    /** Without a Kafka: the broker that keeps the records in memory. */
+    memory: { type: 'string' },
+    port: { type: 'string', default: '8082' },
+    topic: { type: 'string', default: 'transfers' },
+    /** Opened with 1,000 each. */
+    account: { type: 'string', multiple: true, default: [] },
+  },
 });
 
-const consumeKafka = async (): Promise<void> => {
-  const kafka = new Kafka({ clientId: CONSUMER_GROUP, brokers: where.split(','), logLevel: logLevel.NOTHING });
-  const consumer = kafka.consumer({ groupId: CONSUMER_GROUP });
-  await consumer.connect();
-  await consumer.subscribe({ topics: ['transfers'], fromBeginning: true });
-  await consumer.run({
-    eachMessage: async ({ message }) => {
-      receive(message.headers ?? {}, message.value?.toString() ?? '');
-    },
+interface Transfer {
+  id: string;
+  to: string;
+  amount: number;
+}
+
+const serve = async <Tx>(ledger: Ledger<Tx>, inbox: Inbox<Tx>): Promise<void> => {
+  await ledger.install();
+  await inbox.install();
+  for (const account of options.account) await ledger.open(account, 1_000);
+
+  const credit = (message: { json<T>(): T }, tx: Tx): void | Promise<void> => {
+    const { id, to, amount } = message.json<Transfer>();
+    console.log(`${id} came: crediting ${amount} to ${to}`);
+    return ledger.book(tx, { transfer: id, account: to, amount });
+  };
+
+  const kafka = new Kafka({ clientId: GROUP, brokers: options.kafka.split(','), logLevel: logLevel.NOTHING });
+  const consumer =
+    options.memory === undefined
+      ? createConsumer({ kafka, groupId: GROUP, topics: [options.topic], inbox })
+      : new MemoryRecords({ url: options.memory, groupId: GROUP, topic: options.topic, inbox });
+
+  const server = createServer(async (request, response) => {
+    const { searchParams } = new URL(request.url!, 'http://localhost');
+    response.end(JSON.stringify({ balance: await ledger.balance(searchParams.get('account')!) }));
   });
+  await new Promise<void>(resolve => server.listen(Number(options.port), '127.0.0.1', resolve));
+
+  process.once('SIGTERM', () => void consumer.close());
+  console.log(`listening http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  // Resolves after close(); what no retry can mend ends the process.
+  await consumer.run(credit);
+  server.close();
+  server.closeAllConnections();
+  await inbox.close();
+  await ledger.close();
 };
 
-/** Without Kafka the broker shows the records itself. They are gone when it restarts, so positions begin anew. */
-const consumeMemory = async (): Promise<never> => {
-  let after = 0;
-  for (;;) {
-    try {
-      const response = await fetch(`${where}/v1/memory/records?topic=transfers&after=${after}`);
-      const { items, next } = (await response.json()) as {
-        items: { headers: RecordHeaders; payload: string }[];
-        next: number;
-      };
-      for (const { headers, payload } of items) receive(headers, payload);
-      after = items.length === 0 && next < after ? 0 : next;
-    } catch {
-      // The broker is being restarted; it will be asked again.
-      after = 0;
-    }
-    await new Promise(resolve => setTimeout(resolve, 100));
-  }
-};
-
-const server = createServer((_, response) => {
-  response.end(JSON.stringify(db.prepare('SELECT balance FROM accounts').get()));
-});
-server.listen(0, '127.0.0.1', () => console.log(`listening ${(server.address() as AddressInfo).port}`));
-await (how === 'kafka' ? consumeKafka() : consumeMemory());
+const { database } = options;
+if (database.startsWith('postgres:')) {
+  const pool = openPostgres(database);
+  await serve(postgresLedger(pool), pgInbox(pool));
+} else if (database.startsWith('mariadb:')) {
+  const pool = openMariadb(database);
+  await serve(mariadbLedger(pool), mysqlInbox(pool));
+} else {
+  const db = openSqlite(database.replace('sqlite:', ''));
+  await serve(sqliteLedger(db), betterSqlite3Inbox(db));
+}

@@ -1,18 +1,23 @@
 /**
- * The whole story in one command: `npm run demo`. Bank A sends 100 to bank B three times: once all goes well, once
+ * The whole story in one command: `npm run demo [-- --database sqlite|postgres|mariadb]`. Bank A sends 100 to bank B three times: once all goes well, once
  * A's own database refuses, and once A dies in the middle, with the broker killed on top. The sum must hold.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { type KafkaCluster, kafkaAvailable, startKafka } from '../../tools/kafka/cluster.ts';
+import { type BankDatabases, KINDS, startDatabases, whyNot } from './databases.ts';
 import { Service } from './service.ts';
 
 const BROKER = resolve(import.meta.dirname, '../../broker/bin/escrowmq.js');
 const BANK_A = resolve(import.meta.dirname, 'bank-a.ts');
 const BANK_B = resolve(import.meta.dirname, 'bank-b.ts');
+const POWER_CUT = ['--import', resolve(import.meta.dirname, 'power-cut.ts')];
 const STARTED_WITH = 2_000;
+/** A new one for each telling: a Kafka that is not ours may still have the last one's. */
+const TOPIC = `transfers-${Date.now().toString(36)}`;
 const WAIT_MS = 60_000;
 
 const began = Date.now();
@@ -24,6 +29,11 @@ const say = (who: string, what: string): void => {
 const folder = mkdtempSync(join(tmpdir(), 'escrowmq-demo-'));
 const running: Service[] = [];
 let kafka: KafkaCluster | null = null;
+let databases: BankDatabases | null = null;
+
+const { values: options } = parseArgs({ options: { database: { type: 'string', default: 'sqlite' } } });
+const kind = KINDS.find(one => one === options.database);
+const objection = kind === undefined ? `--database must be one of ${KINDS.join(', ')}.` : whyNot(kind);
 
 const start = async (...args: Parameters<typeof Service.start>): Promise<Service> => {
   const service = await Service.start(...args);
@@ -31,12 +41,9 @@ const start = async (...args: Parameters<typeof Service.start>): Promise<Service
   return service;
 };
 
-const request = async <T>(method: string, url: string, body?: unknown): Promise<T> => {
-  const response = await fetch(url, {
-    method,
-    ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-  });
-  if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${await response.text()}`);
+const get = async <T>(url: string): Promise<T> => {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`);
   return (await response.json()) as T;
 };
 
@@ -51,6 +58,7 @@ const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> 
 const cleanUp = async (): Promise<void> => {
   for (const service of running) await service.end('SIGKILL');
   await kafka?.close();
+  await databases?.close();
   rmSync(folder, { recursive: true, force: true });
 };
 
@@ -69,41 +77,50 @@ const prepareKafka = async (): Promise<KafkaCluster | null> => {
     retry: { retries: 20 },
   }).admin();
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic: 'transfers', numPartitions: 3 }] });
+  await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: 3 }] });
   await admin.disconnect();
-  say('kafka', `ready on ${cluster.brokers.join(',')}, topic transfers made`);
+  say('kafka', `ready on ${cluster.brokers.join(',')}, topic ${TOPIC} made`);
   return cluster;
 };
 
 const story = async (): Promise<boolean> => {
   kafka = await prepareKafka();
   const publisher = kafka ? ['--kafka-brokers', kafka.brokers.join(',')] : ['--publisher', 'memory'];
+  databases = await startDatabases(kind!, folder);
+  const [databaseA, databaseB] = [databases.a, databases.b];
   const startBroker = async (port: string): Promise<Service> => {
-    const broker = await start(
-      BROKER,
-      ['serve', '--port', port, '--data-dir', join(folder, 'broker'), ...publisher],
-      () => {},
-    );
+    const serve = ['serve', '--port', port, '--data-dir', join(folder, 'broker'), ...publisher];
+    const broker = await start([BROKER, ...serve], () => {});
     say('broker', `listening on ${broker.url}`);
     return broker;
   };
   let broker = await startBroker('0');
-  const port = new URL(broker.url).port;
-  const startBankA = (at: string): Promise<Service> =>
-    start(BANK_A, [join(folder, 'a.db'), broker.url, at], line => say('bank A', line));
-  let bankA = await startBankA('0');
-  const from = kafka ? ['kafka', kafka.brokers.join(',')] : ['memory', broker.url];
-  const bankB = await start(BANK_B, [join(folder, 'b.db'), ...from], line => say('bank B', line));
-  await request('PUT', `${broker.url}/v1/producer-groups/bank-a`, {
-    checkUrl: `${bankA.url}/escrow/check`,
-    check: { afterMs: 2_000, intervalMs: 2_000 },
-  });
-  const balance = async (bank: Service): Promise<number> =>
-    (await request<{ balance: number }>('GET', `${bank.url}/balance`)).balance;
+  const brokerPort = new URL(broker.url).port;
+  const startBankA = (port: string, preload: string[] = []): Promise<Service> => {
+    const args = ['--database', databaseA, '--broker', broker.url, '--port', port, '--topic', TOPIC];
+    return start([...preload, BANK_A, ...args, '--account', 'alice'], line => say('bank A', line));
+  };
+  let bankA = await startBankA('0', POWER_CUT);
+  const from = kafka ? ['--kafka', kafka.brokers.join(',')] : ['--memory', broker.url];
+  const bankB = await start(
+    [BANK_B, '--database', databaseB, ...from, '--topic', TOPIC, '--port', '0', '--account', 'bob'],
+    line => say('bank B', line),
+  );
+  say('demo', `the banks have a database each: ${kind}`);
+  const balance = async (bank: Service): Promise<number> => {
+    const account = bank === bankB ? 'bob' : 'alice';
+    return (await get<{ balance: number }>(`${bank.url}/balance?account=${account}`)).balance;
+  };
   const stateOf = async (id: string): Promise<{ state: string; resolvedBy: string }> =>
-    request('GET', `${broker.url}/v1/transactions/${id}`);
-  const transfer = async (id: string, amount: number, more: object = {}): Promise<string> =>
-    (await request<{ outcome: string }>('POST', `${bankA.url}/transfer`, { id, amount, ...more })).outcome;
+    get(`${broker.url}/v1/transactions/${id}`);
+  const transfer = async (id: string, amount: number): Promise<string> => {
+    const answer = await fetch(`${bankA.url}/transfer`, {
+      method: 'POST',
+      body: JSON.stringify({ id, from: 'alice', to: 'bob', amount }),
+    });
+    const { outcome, error } = (await answer.json()) as { outcome: string; error?: Error };
+    return error ? `${outcome}: ${error.message}` : outcome;
+  };
 
   say('demo', `A (alice) has ${await balance(bankA)}, B (bob) has ${await balance(bankB)}`);
   console.log('\n1. Everything goes well.');
@@ -115,19 +132,18 @@ const story = async (): Promise<boolean> => {
   say('broker', `transfer-2 is ${(await stateOf('transfer-2')).state}`);
 
   console.log('\n3. Bank A dies right after its local commit: the money has left, the broker was never told.');
-  await transfer('transfer-3', 100, { crash: true }).catch(() => {});
+  await transfer('power-cut-3', 100).catch(() => {});
   await bankA.ended();
   say('bank A', 'killed');
-  say('broker', `transfer-3 is ${(await stateOf('transfer-3')).state}; killing the broker too, with kill -9`);
+  say('broker', `power-cut-3 is ${(await stateOf('power-cut-3')).state}; killing the broker too, with kill -9`);
   await broker.end('SIGKILL');
-  broker = await startBroker(port);
-  say('broker', `transfer-3 is still ${(await stateOf('transfer-3')).state}: it was on the disk`);
-  const at = new URL(bankA.url).port;
-  bankA = await startBankA(at);
+  broker = await startBroker(brokerPort);
+  say('broker', `power-cut-3 is still ${(await stateOf('power-cut-3')).state}: it was on the disk`);
+  bankA = await startBankA(new URL(bankA.url).port);
   say('bank A', 'a second instance is up, on the same database; the broker will ask it');
-  await until('the credit of transfer-3', async () => (await balance(bankB)) === 1_200);
-  const { state, resolvedBy } = await stateOf('transfer-3');
-  say('broker', `transfer-3 is ${state}, decided by: ${resolvedBy}`);
+  await until('the credit of power-cut-3', async () => (await balance(bankB)) === 1_200);
+  const { state, resolvedBy } = await stateOf('power-cut-3');
+  say('broker', `power-cut-3 is ${state}, decided by: ${resolvedBy}`);
 
   const [a, b] = [await balance(bankA), await balance(bankB)];
   const held = a + b === STARTED_WITH && a === 800;
@@ -145,6 +161,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 try {
+  if (objection !== null) throw new Error(objection);
   const held = await story();
   process.exitCode = held ? 0 : 1;
 } catch (error) {

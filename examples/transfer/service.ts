@@ -17,9 +17,10 @@ export class Service {
     this.#onLine = onLine;
   }
 
-  /** Resolves when the program has said where it listens. `onLine` gets every line that it prints later. */
-  static async start(program: string, args: string[], onLine: (line: string) => void): Promise<Service> {
-    const child = spawn(process.execPath, [QUIET, program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  /** Starts Node with these arguments. Resolves when the program has said where it listens. `onLine` gets every line that it prints later. */
+  static async start(command: string[], onLine: (line: string) => void): Promise<Service> {
+    const child = spawn(process.execPath, [QUIET, ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const program = command.find(word => /\.[jt]s$/.test(word));
     const service = new Service(child, onLine);
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`${program} did not start`)), READY_WITHIN_MS);
@@ -38,11 +39,11 @@ export class Service {
 
   /** From the banks' own words, or from the broker's log line with event `listening`. */
   static #address(line: string): string | null {
-    const port = /^listening (\d+)$/.exec(line)?.[1];
-    if (port) return `http://127.0.0.1:${port}`;
+    const address = /^listening (http:\S+)$/.exec(line)?.[1];
+    if (address) return address;
     if (!line.startsWith('{')) return null;
-    const { event, address } = JSON.parse(line) as { event?: string; address?: string };
-    return event === 'listening' ? (address ?? null) : null;
+    const { event, address: said } = JSON.parse(line) as { event?: string; address?: string };
+    return event === 'listening' ? (said ?? null) : null;
   }
 
   get isRunning(): boolean {

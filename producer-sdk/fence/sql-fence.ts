@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Resolution } from '../../broker/protocol/wire.ts';
 import { assertStands } from '../../local-transaction/guard-row.ts';
-import type { LocalDatabase } from '../../local-transaction/local-database.ts';
+import { claimLost, type LocalDatabase } from '../../local-transaction/local-database.ts';
 import { isLockTimeout } from '../../local-transaction/lock-timeout.ts';
 import type { Row, Statement, Steps } from '../../local-transaction/statement.ts';
 import { assertReady } from '../../local-transaction/table-check.ts';
@@ -146,6 +146,7 @@ export class SqlFence<Tx> implements VerdictSource<Tx> {
         checkAge();
       },
       closing: () => verifying(ownRow(dialect, group, id), token),
+      confirming: () => confirming(foundRow(group, id), token),
     });
   }
 
@@ -223,4 +224,14 @@ export function* claiming(claim: Statement): Steps {
 export function* verifying(own: Statement, token: string): Steps {
   const rows: readonly Row[] = yield own;
   assertStands(rows[0], { outcome: 'commit', token });
+}
+
+/** Whether the claim of this execution stands, as everybody sees it. */
+function* confirming(found: Statement, token: string): Steps {
+  const rows: readonly Row[] = yield found;
+  const row = foundIn(rows[0]);
+  if (row?.outcome === 'commit' && row.token === token) return;
+  throw claimLost(
+    'The tool said that it committed, but the claim is not there: a statement failed that nobody awaited.',
+  );
 }

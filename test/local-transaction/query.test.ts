@@ -197,6 +197,7 @@ t.test('whether an error speaks of a lock', async t => {
   const lock = { code: '55P03' };
   for (const error of [
     lock,
+    { code: 'ER_LOCK_WAIT_TIMEOUT' },
     { cause: lock },
     { driverError: { errno: 1205 } },
     { meta: { cause: { code: 'SQLITE_BUSY' } } },

@@ -123,6 +123,13 @@ t.test('SQLite: a transaction() that opens none is found out before the claim', 
   await t.rejects(sqlToolDatabase(tool('')).transaction(work('sqlite', 'a', () => {})), MISUSED);
   t.equal(count(), 0);
   t.equal(db.inTransaction, false);
+  db.pragma('synchronous = normal');
+  await t.rejects(sqlToolDatabase(tool('begin immediate')).transaction(work('sqlite', 'a', () => {})), {
+    code: 'DATABASE_NOT_READY',
+    message: /pragma synchronous = full/,
+  });
+  t.equal(count(), 0);
+  db.pragma('synchronous = full');
   await sqlToolDatabase(tool('begin immediate')).transaction(work('sqlite', 'a', () => {}));
   t.equal(count(), 1);
 });

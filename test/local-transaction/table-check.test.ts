@@ -47,7 +47,8 @@ for (const { name, needs, dialect, open } of WAYS) {
     await outside('drop table guard');
     const missing = await verdict(database);
     t.match(missing, refused(/There is no table guard in the .*: run install\(\), or the text in `schema`/));
-    t.notMatch(missing.message, /There is one in/);
+    // On a shared MariaDB other tests have tables of the name.
+    if (dialect !== 'mysql') t.notMatch(missing.message, /There is one in/);
     t.match(missing.message, dialect === 'sqlite' ? /own\.db/ : /database “test_\d+_\d+”/);
 
     const [key, rest] = {
