@@ -169,6 +169,31 @@ t.test(
     }
     await opening('begin').transaction(work('postgresql', 'a', () => {}));
     t.same((await pool.query('select id from guard')).rows, [{ id: 'a' }]);
+
+    // The server answers COMMIT with ROLLBACK, which this tool does not look at.
+    const swallowing = work(
+      'postgresql',
+      'b',
+      async (client: pg.PoolClient) => void (await client.query('select nothing').catch(() => {})),
+      {
+        *closing() {},
+        *confirming() {
+          const rows: readonly unknown[] = yield sql`select id from guard where id = ${'b'}`;
+          if (rows.length === 0) throw new Error('it is not there');
+        },
+      },
+    );
+    const failed = { code: 'COMMIT_FAILED', cause: { message: 'it is not there' } };
+    await t.rejects(opening('begin').transaction(swallowing), failed);
+    const unanswered = {
+      *confirming() {
+        yield sql`select nothing`;
+      },
+    };
+    await t.rejects(opening('begin').transaction(work('postgresql', 'c', () => {}, unanswered)), {
+      code: 'COMMIT_FAILED',
+      cause: { code: '42703' },
+    });
   },
 );
 
