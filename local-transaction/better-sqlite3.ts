@@ -36,6 +36,8 @@ const RETRY_MS = 15;
 class Session {
   readonly #db: BetterSqlite3;
   readonly #statements = new Map<string, PreparedStatement>();
+  /** A transaction of ours is open that must be rolled back. */
+  owesRollback = false;
 
   constructor(db: BetterSqlite3) {
     this.#db = db;
@@ -79,7 +81,16 @@ const durably = <T>(db: BetterSqlite3, work: () => T): T => {
   try {
     return work();
   } finally {
+    restore(db, before);
+  }
+};
+
+/** Where an iterator keeps the connection busy it stays as it is, which is only slower. */
+const restore = (db: BetterSqlite3, before: number): void => {
+  try {
     db.pragma(`synchronous = ${before}`);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
   }
 };
 
@@ -96,6 +107,26 @@ const begin = (db: BetterSqlite3, session: Session): boolean => {
   } finally {
     if (patience > 0) db.pragma(`busy_timeout = ${patience}`);
   }
+};
+
+/** Throws where it cannot be: an iterator of the function's keeps the connection busy. `pay` does it later. */
+const rollBack = (db: BetterSqlite3, session: Session, cause: unknown): void => {
+  if (!db.inTransaction) return;
+  try {
+    session.run('rollback');
+  } catch {
+    session.owesRollback = true;
+    const message =
+      'The function left an iterator open, so its transaction can neither commit nor roll back until that is closed; it is rolled back as soon as it is.';
+    throw new LocalTransactionError('MISUSED_TRANSACTION', message, false, cause);
+  }
+};
+
+/** Rolls back what could not be rolled back when it should have been. */
+const pay = (db: BetterSqlite3, session: Session): void => {
+  if (!session.owesRollback) return;
+  if (db.inTransaction) session.run('rollback');
+  session.owesRollback = false;
 };
 
 const pause = (): Promise<void> => new Promise(resolve => setTimeout(resolve, RETRY_MS));
@@ -117,7 +148,7 @@ const runTransaction = <T, D>(db: BetterSqlite3, session: Session, work: LocalWo
     if (!db.inTransaction) throw misused('The function ended the transaction, which is begun and ended for it.');
     session.take(work.closing());
   } catch (error) {
-    if (db.inTransaction) session.run('rollback');
+    rollBack(db, session, error);
     throw error;
   }
   try {
@@ -125,7 +156,7 @@ const runTransaction = <T, D>(db: BetterSqlite3, session: Session, work: LocalWo
   } catch (error) {
     // Where it is still open the COMMIT has not happened, and now never will.
     if (!db.inTransaction) throw new CommitFailedError(error);
-    session.run('rollback');
+    rollBack(db, session, error);
     throw error;
   }
   return value;
@@ -139,13 +170,16 @@ export const betterSqlite3Database = <D extends BetterSqlite3>(db: D): LocalData
     throw misused('A database in memory cannot be used: verdicts are written on a connection of their own.');
   }
   if (db.readonly) throw notReady('The database was opened readonly: open it for writing.');
+  // As SQLite has it: the name may be relative to a folder that the process has left since.
+  const main = (db.pragma('database_list') as { name: string; file: string }[]).find(({ name }) => name === 'main');
+  const file = main?.file || db.name;
   const session = new Session(db);
   let own: { readonly db: BetterSqlite3; readonly session: Session } | null = null;
   /** Never waits inside SQLite, which would hold up the whole process. */
   const openOwn = (): Session => {
     if (own === null) {
       const Database = db.constructor as new (name: string, options: object) => BetterSqlite3;
-      const opened = new Database(db.name, { timeout: 0, fileMustExist: true });
+      const opened = new Database(file, { timeout: 0, fileMustExist: true });
       own = { db: opened, session: new Session(opened) };
       opened.pragma('synchronous = FULL');
     }
@@ -153,9 +187,10 @@ export const betterSqlite3Database = <D extends BetterSqlite3>(db: D): LocalData
   };
   const assertIdle = (): void => {
     if (!db.open) throw misused('The database connection is closed.');
+    pay(db, session);
     if (db.inTransaction)
       throw misused('The database connection has an open transaction: end it first, or use another one.');
-    if (db.pragma('query_only', { simple: true }) !== 0) {
+    if (Number(db.pragma('query_only', { simple: true })) !== 0) {
       throw notReady('The database connection is set to query_only: set that off, or use another one.');
     }
   };

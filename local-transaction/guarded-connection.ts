@@ -64,15 +64,20 @@ export class GuardedConnection<C extends object> {
 
   #watched(method: Method): Method {
     return (...args) => {
-      if (this.#isOver) throw misused('The transaction is over: this handle sends nothing any more.');
-      const objection = this.#rules.objection(withoutLeadingComments(textOf(args[0])));
-      if (objection !== null) throw misused(objection);
+      const callback = args.at(-1);
+      const objection = this.#isOver
+        ? 'The transaction is over: this handle sends nothing any more.'
+        : this.#rules.objection(withoutLeadingComments(textOf(args[0])));
+      if (objection !== null) {
+        if (typeof callback !== 'function') return Promise.reject(misused(objection));
+        queueMicrotask(() => (callback as Method)(misused(objection)));
+        return undefined;
+      }
       this.#running += 1;
       const done = (error?: unknown): void => {
         this.#running -= 1;
         if (error && this.#rules.endsTransaction(error)) this.#ended ??= error;
       };
-      const callback = args.at(-1);
       if (typeof callback === 'function') {
         args[args.length - 1] = (error: unknown, ...results: unknown[]) => {
           done(error);

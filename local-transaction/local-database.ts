@@ -97,5 +97,14 @@ export const aborted = (signal: AbortSignal): LocalTransactionError =>
 export const misused = (message: string): LocalTransactionError =>
   new LocalTransactionError('MISUSED_TRANSACTION', message, false);
 
+/** Throws where a function says by its kind that it is async, or would not run when it is called. */
+export const assertSynchronous = (work: unknown): void => {
+  const kind = (work as { constructor?: { name?: string } } | null)?.constructor?.name ?? '';
+  if (!/^(?:Async|Generator|AsyncGenerator)Function$/.test(kind)) return;
+  throw misused(
+    'On better-sqlite3 the function must not be async: what it awaits would come after COMMIT, and could not be rolled back.',
+  );
+};
+
 export const claimLost = (message: string): LocalTransactionError =>
   new LocalTransactionError('CLAIM_LOST', message, true);

@@ -24,9 +24,9 @@ const DEADLOCK = 1213;
 
 /** Statements that end the transaction, or commit it without saying so. */
 const ENDS_TRANSACTION =
-  /^(?:begin|start\s+(?:transaction|slave|replica)|commit|xa|create(?!\s+(?:or\s+replace\s+)?temporary\s+table)|alter|drop(?!\s+(?:temporary\s+table|prepare))|truncate|rename|grant|revoke|set\s+password|lock\s+tables?|unlock\s+tables|analyze|optimize|repair|check\s+table|cache\s+index|load\s+index|flush|reset|install|uninstall|change\s+master|stop\s+(?:slave|replica))\b/i;
+  /^(?:begin|start\s+(?:transaction|slave|replica)|commit|xa|execute\s+immediate|create(?!\s+(?:or\s+replace\s+)?temporary\s+table)|alter|drop(?!\s+(?:temporary\s+table|prepare))|truncate|rename|grant|revoke|set\s+password|lock\s+tables?|unlock\s+tables|analyze|optimize|repair|check\s+table|cache\s+index|load\s+index|flush|reset|install|uninstall|change\s+master|stop\s+(?:slave|replica))\b/i;
 /** Among other settings of one statement too; `@autocommit` is a variable of the user's own. */
-const SETS_AUTOCOMMIT = /^set\b[^'"`]*(?:[\s,.]|@@)autocommit\s*:?=/i;
+const SETS_AUTOCOMMIT = /^set\b(?:[^'"]|'[^']*'|"[^"]*")*?(?:[\s,.`]|@@)autocommit`?\s*:?=/i;
 const ROLLBACK = /^rollback\b(?!\s+(?:work\s+)?to\b)/i;
 
 const RULES = {

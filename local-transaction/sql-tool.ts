@@ -55,7 +55,8 @@ const CONFIRM_MS = 3_000;
 /** `synchronous` as SQLite says it: from here on a commit is on the disk when it returns. */
 const FULL = 2;
 
-function* assertDurable(): Steps {
+/** SQLite only. */
+export function* assertDurable(): Steps {
   const [row] = yield sql`pragma synchronous`;
   if (Number(Object.values(row ?? {})[0]) >= FULL) return;
   throw new LocalTransactionError(
@@ -95,13 +96,25 @@ export function* assertOpen(dialect: Dialect): Steps {
   }
 }
 
+/**
+ * In a transaction of its own: on SQLite tools often have one connection for everybody, and what were asked on it in the
+ * middle of a transaction would answer from inside it. BEGIN is refused there, and so is the question.
+ */
+const askApart = async <Db, Tx>(tool: SqlTool<Db, Tx>, statement: Statement): Promise<readonly Row[]> => {
+  let rows: readonly Row[] = [];
+  await tool.transaction(tool.db, async tx => {
+    rows = await ask(tool, tx, statement);
+  });
+  return rows;
+};
+
 export const sqlToolDatabase = <Db, Tx>(tool: SqlTool<Db, Tx>): LocalDatabase<Tx> => {
   /** Whether `transaction` of the tool opens one has been seen. */
   let isProven = false;
   const query = async (statement: Statement, withinMs: number): Promise<readonly Row[]> => {
     const limit = new Limit(withinMs, undefined);
     try {
-      const asking = ask(tool, tool.db, statement);
+      const asking = tool.dialect === 'sqlite' ? askApart(tool, statement) : ask(tool, tool.db, statement);
       asking.catch(() => {});
       return await Promise.race([asking, limit.reached]);
     } finally {
@@ -141,14 +154,17 @@ export const sqlToolDatabase = <Db, Tx>(tool: SqlTool<Db, Tx>): LocalDatabase<Tx
           await work.beforeCommit?.();
           return value;
         };
+        const running = untilCommit();
+        running.catch(() => {});
         try {
-          const running = untilCommit();
-          running.catch(() => {});
           const value = await Promise.race([running, limit.reached]);
           if (limit.error !== null) throw limit.error;
           end = { value };
         } catch (error) {
           end = { error };
+          // The caller is told already. What a function that runs on sends through some tools' transactions would come
+          // after the ROLLBACK, so that waits, but not for ever.
+          if (limit.error !== null) await settled(running, work.timeoutMs);
           throw error;
         }
       };
@@ -169,6 +185,13 @@ export const sqlToolDatabase = <Db, Tx>(tool: SqlTool<Db, Tx>): LocalDatabase<Tx
     assertIdle: () => {},
     close: async () => {},
   };
+};
+
+/** Resolves when the promise has settled either way, or after so many milliseconds. */
+const settled = async (promise: Promise<unknown>, ms: number): Promise<void> => {
+  const limit = new Limit(ms, undefined);
+  await Promise.race([promise, limit.reached]).catch(() => {});
+  limit.lift();
 };
 
 type End<T> = { readonly value: T } | { readonly error: unknown } | null;

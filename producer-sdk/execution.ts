@@ -26,6 +26,25 @@ export interface TransactionContext {
 /** What happens in the local transaction. On better-sqlite3 it must not be async. */
 export type Business<Tx, T> = (tx: Tx, context: TransactionContext) => T | Promise<T>;
 
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+
+const keptContent = (content: unknown): unknown => (content instanceof Uint8Array ? Uint8Array.from(content) : content);
+
+/** As it is now: it may have to be prepared again when its giver has changed it long since. */
+export const kept = (message: MessageDraft): MessageDraft => {
+  if (typeof message !== 'object' || message === null) return message;
+  const { headers } = message;
+  const copy = { ...message, payload: keptContent(message.payload) } as MessageDraft;
+  if ('key' in message) copy.key = keptContent(message.key) as NonNullable<MessageDraft['key']>;
+  if (typeof headers === 'object' && headers !== null) {
+    copy.headers = Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [name, keptContent(value) as typeof value]),
+    );
+  }
+  return copy;
+};
+
 export class Execution<Tx, T> {
   readonly id: string;
   readonly isLate: boolean;
@@ -40,12 +59,12 @@ export class Execution<Tx, T> {
   readonly #business: Business<Tx, T>;
   #isOpen = true;
 
-  constructor(id: string, options: TransactionOptions, business: Business<Tx, T>) {
+  constructor(id: string, group: string, options: TransactionOptions, business: Business<Tx, T>) {
     const { messages, timeoutMs: _, signal: __, ...draft } = options;
     this.id = id;
     this.isLate = messages === undefined;
-    this.#draft = { ...draft, id };
-    this.#messages = [...(messages ?? [])];
+    this.#draft = { ...draft, id, group };
+    this.#messages = [...(messages ?? [])].map(kept);
     this.#business = business;
   }
 
@@ -63,13 +82,16 @@ export class Execution<Tx, T> {
 
   run(tx: Tx): T | Promise<T> {
     this.hasBegun = true;
+    // A tool that tries again runs it again: what the attempt before had given is rolled back with it.
+    if (this.isLate) this.#messages.length = 0;
+    this.#isOpen = true;
     const result = this.#business(tx, { id: this.id, send: message => this.#send(message) });
     const returned = (value: T): T => {
       this.#isOpen = false;
       this.returned = { value };
       return value;
     };
-    return result instanceof Promise ? result.then(returned) : returned(result);
+    return isThenable(result) ? Promise.resolve(result).then(returned) : returned(result);
   }
 
   #send(message: MessageDraft): void {
@@ -77,6 +99,6 @@ export class Execution<Tx, T> {
       throw new InvalidCallError('This transaction was begun with messages; leave them out to give them by send().');
     }
     if (!this.#isOpen) throw new InvalidCallError('The business function has returned: send() comes too late.');
-    this.#messages.push(message);
+    this.#messages.push(kept(message));
   }
 }

@@ -44,6 +44,7 @@ export { betterSqlite3Fence, type FenceOptions, mysqlFence, pgFence, sqlFence } 
 export type { Claim, SqlFence } from './fence/sql-fence.ts';
 export type { SweepOptions, SweepResult } from './fence/sweep.ts';
 export type { WrittenCheck } from './fence/written-check.ts';
-export { type Completed, createProducer, type Delivery, type Producer, type Settled } from './producer.ts';
+export type { Completed, Delivery, Settled } from './outcome.ts';
+export { createProducer, type Producer } from './producer.ts';
 export * from './producer-errors.ts';
 export type { ProducerOptions } from './producer-options.ts';

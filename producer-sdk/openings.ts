@@ -5,34 +5,36 @@ import { clock, type Moment } from './clock.ts';
 import { TooLateError } from './producer-errors.ts';
 
 export interface Opening {
-  /** Null: too old to be sent again. */
-  draft: TransactionDraft | null;
+  readonly draft: TransactionDraft;
   readonly firstSentAt: Moment;
 }
 
 export class Openings {
   /** In the order of their making. */
   readonly #openings = new Map<string, Opening>();
+  /** Too old to begin or to be sent again; nothing but their ids is left. */
+  readonly #expired = new Set<string>();
 
   add(id: string, draft: TransactionDraft): void {
     if (!this.#openings.has(id)) this.#openings.set(id, { draft, firstSentAt: clock.moment() });
-    // The times stay, so that claims that come too late are refused; the content is not sent again.
-    for (const opening of this.#openings.values()) {
-      if (opening.draft === null) continue;
-      if (clock.ageMs(opening.firstSentAt) <= PREPARE_WINDOW_MS) return;
-      opening.draft = null;
+    for (const [old, { firstSentAt }] of this.#openings) {
+      if (clock.ageMs(firstSentAt) <= PREPARE_WINDOW_MS) return;
+      this.#openings.delete(old);
+      this.#expired.add(old);
     }
   }
 
   /** What is not known here was prepared by nobody yet, or elsewhere. */
   checkAge(id: string): void {
     const opening = this.#openings.get(id);
-    if (opening && clock.ageMs(opening.firstSentAt) > PREPARE_WINDOW_MS) throw new TooLateError(id);
+    const isLate = opening !== undefined && clock.ageMs(opening.firstSentAt) > PREPARE_WINDOW_MS;
+    if (isLate || this.#expired.has(id)) throw new TooLateError(id);
   }
 
   take(id: string): Opening | undefined {
     const opening = this.#openings.get(id);
     this.#openings.delete(id);
+    this.#expired.delete(id);
     return opening;
   }
 }

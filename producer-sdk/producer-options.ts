@@ -3,6 +3,7 @@ import { isLoopbackUrl } from '../broker/protocol/loopback.ts';
 import { secretKey } from '../broker/protocol/signature.ts';
 import type { ProducerGroupInput } from '../broker/protocol/wire.ts';
 import { InvalidCallError } from './client/client-errors.ts';
+import { isId } from './client/operation-text.ts';
 import type { ClientOptions } from './client/settings.ts';
 import type { VerdictSource } from './fence/fence.ts';
 import type { SqlFence } from './fence/sql-fence.ts';
@@ -90,6 +91,7 @@ export const producerSettings = <Tx>(options: ProducerOptions<Tx>): ProducerSett
   if (fence !== undefined && isWritten) {
     throw new InvalidCallError('Give a fence or a check function, not both: the fence answers exactly by itself.');
   }
+  if (!isId(options.group)) throw new InvalidCallError('group must match [A-Za-z0-9_-]{1,64}.');
   judgeAddress(checkUrl, checkSecret);
   return {
     group: options.group,

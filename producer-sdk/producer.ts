@@ -1,21 +1,29 @@
 /** Local transactions whose messages arrive if, and only if, they commit. */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { CommitFailedError } from '../local-transaction/local-database.ts';
+import { CommitFailedError, LocalTransactionError } from '../local-transaction/local-database.ts';
 import type { CheckHandler } from './check/check-doors.ts';
 import { checkHandler } from './check/check-handler.ts';
 import type { CallOptions } from './client/call.ts';
 import { Client, type Prepared } from './client/client.ts';
-import { ClientClosedError, InvalidCallError, NoAnswerError, NotFoundError } from './client/client-errors.ts';
+import {
+  ClientClosedError,
+  EscrowError,
+  InvalidCallError,
+  NotFoundError,
+  RefusedError,
+  wasNeverSent,
+} from './client/client-errors.ts';
 import { PREPARE_WINDOW_MS } from './client/dispatcher.ts';
 import { isId, type TransactionDraft } from './client/operation-text.ts';
 import type { ClientLogger } from './client/settings.ts';
 import { newTransactionId } from './client/transaction-id.ts';
 import { clock } from './clock.ts';
-import { type Business, Execution, type TransactionOptions } from './execution.ts';
+import { type Business, Execution, kept, type TransactionOptions } from './execution.ts';
 import type { Found } from './fence/fence-table.ts';
 import { newToken } from './fence/sql-fence.ts';
 import type { BrokerState } from './fence/sweep.ts';
 import { Openings } from './openings.ts';
+import type { Completed, Delivery, Settled } from './outcome.ts';
 import {
   IdSpentError,
   NestedTransactionError,
@@ -36,26 +44,6 @@ import { commitAtBroker, type Ended, rollbackAtBroker } from './settlement.ts';
 
 /** How long the fence may take to say how a transaction ended. */
 const DECIDE_MS = 3_000;
-
-/**
- * `acknowledged`: the broker has it durably and will bring it to Kafka. `pending`: the broker was not reached in time; its
- * check-back will learn of it. `none`: there was no message.
- */
-export type Delivery = 'acknowledged' | 'pending' | 'none';
-
-/** A transaction that has committed in the database. */
-export type Completed<T> = { readonly id: string; readonly delivery: Delivery } & (
-  | { readonly repeated: false; readonly value: T }
-  /** It had happened before under this id: the function did not run, and what it returned then is not known. */
-  | { readonly repeated: true; readonly value: undefined }
-);
-
-/** What became of a transaction that was begun elsewhere. */
-export interface Settled {
-  readonly id: string;
-  readonly outcome: 'committed' | 'rolled_back';
-  readonly delivery: Delivery;
-}
 
 /**
  * A service's side of its transactions; made by `createProducer`, one for the life of the process. Any number of
@@ -94,19 +82,11 @@ export class Producer<Tx> {
    * Resolves once the broker knows the group and the fence can be written. Rejects where the broker refuses, where the
    * fence's table or database is not fit, or when `deadlineMs` has passed. Every transaction waits for the same.
    */
-  async ready({ deadlineMs = this.#deadlineMs }: Pick<CallOptions, 'deadlineMs'> = {}): Promise<void> {
+  async ready({ deadlineMs = this.#deadlineMs, signal }: CallOptions = {}): Promise<void> {
     if (this.#isReady) return;
-    await this.#settings.source.assertReady();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new NoAnswerError(0, deadlineMs)), deadlineMs);
-    });
-    try {
-      await Promise.race([this.#registration.done, late]);
-      this.#isReady = true;
-    } finally {
-      clearTimeout(timer);
-    }
+    // The fence first: where it is not fit, nobody is told anything.
+    await this.#registration.within(this.#settings.source.assertReady(), deadlineMs, signal);
+    this.#isReady = true;
   }
 
   /**
@@ -164,16 +144,23 @@ export class Producer<Tx> {
     await this.#settings.source.close();
   }
 
+  /** The promise that is returned has no handler yet: a rejection that nobody awaits is seen. */
   #track<T>(work: Promise<T>): Promise<T> {
     this.#underWay.add(work);
-    const forget = (): void => void this.#underWay.delete(work);
-    work.then(forget, forget);
-    return work;
+    return work.finally(() => void this.#underWay.delete(work));
   }
 
   #judge(id: unknown): void {
     if (this.#closing !== null) throw new ClientClosedError();
     if (!isId(id)) throw new InvalidCallError('id must match [A-Za-z0-9_-]{1,64}.');
+  }
+
+  #judgeGroup(options: object): void {
+    const { group } = options as { group?: unknown };
+    if (group === undefined || group === this.#settings.group) return;
+    throw new InvalidCallError(
+      `This producer is of the group ${this.#settings.group}: its fence answers for no other.`,
+    );
   }
 
   async #transaction<T>(options: TransactionOptions, business: Business<Tx, T>): Promise<Completed<T>> {
@@ -182,12 +169,14 @@ export class Producer<Tx> {
     if (this.#inside.getStore()?.isOpen) throw new NestedTransactionError();
     const { source, transactionTimeoutMs } = this.#settings;
     const timeoutMs = milliseconds('timeoutMs', options.timeoutMs, transactionTimeoutMs, 1);
-    const execution = new Execution(id, options, business);
+    const { group } = this.#settings;
+    this.#judgeGroup(options);
+    const execution = new Execution(id, group, options, business);
     if (execution.isLate && source.needsMessagesFirst) {
       throw new InvalidCallError('messages must be given: nothing can be prepared inside this business function.');
     }
-    source.assertIdle();
-    await this.ready();
+    source.assertIdle(business);
+    await this.ready(signal === undefined ? {} : { signal });
     if (!execution.isLate) {
       const { state } = await this.client.prepare(execution.sending()!, signal === undefined ? {} : { signal });
       if (state !== 'prepared') return this.#endedBefore(id, state);
@@ -220,10 +209,14 @@ export class Producer<Tx> {
   async #prepareLate(execution: Execution<Tx, unknown>, signal: AbortSignal | undefined): Promise<void> {
     const draft = execution.sending();
     if (draft === null) return;
-    const { state } = await this.client.prepare(draft, {
-      deadlineMs: Math.min(this.#settings.latePrepareMs, this.#deadlineMs),
-      ...(signal === undefined ? {} : { signal }),
-    });
+    let state: Prepared['state'];
+    try {
+      const deadlineMs = Math.min(this.#settings.latePrepareMs, this.#deadlineMs);
+      ({ state } = await this.client.prepare(draft, { deadlineMs, ...(signal === undefined ? {} : { signal }) }));
+    } catch (error) {
+      if (wasNeverSent(error)) execution.firstSentAt = null;
+      throw error;
+    }
     if (state === 'rolled_back') throw new IdSpentError(execution.id);
     if (state === 'committed') {
       throw new OutcomeContradicted(execution.id, `The broker holds ${execution.id} as committed before it happened.`);
@@ -233,7 +226,9 @@ export class Producer<Tx> {
   /** The id had been decided at the broker before this call. */
   async #endedBefore(id: string, state: 'committed' | 'rolled_back'): Promise<Completed<never>> {
     const found = await this.#settings.source.look(id, DECIDE_MS);
-    if (state === 'committed' && found?.outcome === 'commit') {
+    // A written check may not know any more what it once said; nobody then contradicts the broker.
+    const isUncontradicted = found === null && this.#settings.fence === null;
+    if (state === 'committed' && (found?.outcome === 'commit' || isUncontradicted)) {
       return { id, value: undefined, repeated: true, delivery: 'acknowledged' };
     }
     if (state === 'rolled_back' && found?.outcome !== 'commit') throw new IdSpentError(id);
@@ -261,15 +256,21 @@ export class Producer<Tx> {
         return { id, value: execution.returned!.value, repeated: false, delivery: await this.#deliver(execution) };
       }
       if (!execution.hasBegun) {
-        return { id, value: undefined, repeated: true, delivery: await this.#deliver(execution) };
+        return { id, value: undefined, repeated: true, delivery: await this.#deliverAgain(execution) };
       }
       await this.#report(() => this.#deliver(execution));
-      throw error;
+      if (found.token !== token) throw error;
+      const message = `A statement of the function committed ${id} before the function failed: what it had done until then stands, and its messages are sent.`;
+      throw new LocalTransactionError('MISUSED_TRANSACTION', message, false, error);
     }
     if (found?.outcome === 'rollback') {
       if (wasSent) await this.#report(() => this.#rollBack(id));
       if (isCommitInDoubt) throw new NotCommittedError(id, error.cause);
       if (!execution.hasBegun && found.token !== writer && found.token !== '') throw new IdSpentError(id, error);
+      // Repeated under the same id it can never succeed, whatever the client says of the call alone.
+      if (wasSent && execution.isLate && error instanceof EscrowError && error.retryable) {
+        throw new NotCommittedError(id, error);
+      }
     }
     if (found === null && isCommitInDoubt) throw new OutcomeUnknown(id, error.cause);
     throw error;
@@ -294,6 +295,12 @@ export class Producer<Tx> {
     return this.#commit({ id, draft, firstSentAt: firstSentAt ?? clock.moment() });
   }
 
+  /** Happened before, in another execution: late messages are the broker's to know. */
+  #deliverAgain(execution: Execution<Tx, unknown>): Promise<Delivery> {
+    if (!execution.isLate) return this.#deliver(execution);
+    return this.#commit({ id: execution.id, draft: null, mayBeSilent: true, firstSentAt: clock.moment() });
+  }
+
   #commit(ended: Ended): Promise<Delivery> {
     return this.#tell(ended.id, commitAtBroker(this.client, ended));
   }
@@ -303,20 +310,17 @@ export class Producer<Tx> {
   }
 
   /** Waits for a moment; then the caller goes on, and the call behind it. */
-  async #tell(id: string, telling: Promise<void>): Promise<Delivery> {
+  async #tell(id: string, telling: Promise<Delivery>): Promise<Delivery> {
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<'pending'>(resolve => {
       timer = setTimeout(() => resolve('pending'), this.#settings.confirmMs);
     });
-    const told = telling.then(
-      () => 'acknowledged' as const,
-      (error: unknown) => {
-        if (error instanceof OutcomeContradicted) throw error;
-        const fields = { event: 'left_to_check_back', transactionId: id, err: error };
-        this.#logger?.warn(fields, 'the broker was not told; its check-back will ask');
-        return 'pending' as const;
-      },
-    );
+    const told = telling.catch((error: unknown): Delivery => {
+      if (error instanceof OutcomeContradicted) throw error;
+      const fields = { event: 'left_to_check_back', transactionId: id, err: error };
+      this.#logger?.warn(fields, 'the broker was not told; its check-back will ask');
+      return 'pending';
+    });
     try {
       const delivery = await Promise.race([told, patience]);
       // Nobody waits for it any more.
@@ -331,9 +335,16 @@ export class Producer<Tx> {
     const { id = newTransactionId() } = draft;
     this.#judge(id);
     await this.ready();
-    const complete = { ...draft, id };
+    this.#judgeGroup(draft);
+    const messages = Array.isArray(draft.messages) ? draft.messages.map(kept) : draft.messages;
+    const complete = { ...draft, id, messages, group: this.#settings.group };
     this.#openings.add(id, complete);
-    return this.client.prepare(complete, options);
+    try {
+      return await this.client.prepare(complete, options);
+    } catch (error) {
+      if (error instanceof RefusedError || wasNeverSent(error)) this.#openings.take(id);
+      throw error;
+    }
   }
 
   async #settle(id: string): Promise<Settled> {

@@ -11,6 +11,8 @@ export interface Ended {
   readonly id: string;
   /** What was prepared, to be prepared again by a broker that has lost it; null: not known here. */
   readonly draft: TransactionDraft | null;
+  /** Whether there may have been no message at all, so that a broker that knows nothing of it is right. */
+  readonly mayBeSilent?: boolean;
   readonly firstSentAt: Moment;
 }
 
@@ -21,14 +23,15 @@ const isForgotten = (error: unknown): boolean =>
   error instanceof NotFoundError && error.code === 'TRANSACTION_NOT_FOUND';
 
 /**
- * Commits at the broker. Resolves once that is durable there. Rejects with OutcomeContradicted where the broker will
+ * Commits at the broker. Resolves once that is durable there, or with `none` where nothing was to be. Rejects with OutcomeContradicted where the broker will
  * never do it, and with the client's error where it could not be told: then the check-back does it.
  */
-export const commitAtBroker = async (client: Client, { id, draft, firstSentAt }: Ended): Promise<void> => {
+export const commitAtBroker = async (client: Client, ended: Ended): Promise<'acknowledged' | 'none'> => {
+  const { id, draft, mayBeSilent = false, firstSentAt } = ended;
   for (let attempt = 1; ; attempt += 1) {
     try {
       await client.commit(id);
-      return;
+      return 'acknowledged';
     } catch (error) {
       if (error instanceof ConflictError) {
         throw new OutcomeContradicted(
@@ -38,6 +41,7 @@ export const commitAtBroker = async (client: Client, { id, draft, firstSentAt }:
         );
       }
       if (!isForgotten(error)) throw error;
+      if (mayBeSilent) return 'none';
       const isTooLate = clock.ageMs(firstSentAt) > PREPARE_WINDOW_MS;
       if (draft === null || isTooLate || attempt === ATTEMPTS) {
         throw new OutcomeContradicted(
@@ -69,11 +73,12 @@ const prepareAgain = async (client: Client, draft: TransactionDraft): Promise<vo
  * Rolls back at the broker. Resolves when that stands, or when the broker knows nothing of it. Rejects with
  * OutcomeContradicted where it was committed, and with the client's error where it could not be told.
  */
-export const rollbackAtBroker = async (client: Client, id: string): Promise<void> => {
+export const rollbackAtBroker = async (client: Client, id: string): Promise<'acknowledged'> => {
   try {
     await client.rollback(id);
+    return 'acknowledged';
   } catch (error) {
-    if (isForgotten(error)) return;
+    if (isForgotten(error)) return 'acknowledged';
     if (!(error instanceof ConflictError)) throw error;
     throw new OutcomeContradicted(
       id,

@@ -54,6 +54,10 @@ const answerTo = async (call: CheckCall, { group, secret, logger, judge }: Check
     if (call.localAddress !== null && !isLoopbackHost(call.localAddress.replace(/^::ffff:/, ''))) {
       return refusal(401, 'This handler has no checkSecret, so it answers on loopback only.');
     }
+    // What a page of some other site can have a browser send without asking is of another type.
+    if (!/^application\/json\b/i.test(String(call.headers['content-type'] ?? ''))) {
+      return refusal(415, 'Check-backs are application/json.');
+    }
   } else {
     if (!(call.body instanceof Uint8Array)) {
       logger?.error(

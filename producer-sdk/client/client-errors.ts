@@ -155,3 +155,7 @@ export const refusalOf = (problem: Problem, transactionId: string | null): Refus
   if (status === 408 || status === 429 || status >= 500) return new UnavailableError(problem, transactionId);
   return new RefusedError(problem, transactionId);
 };
+
+/** Whether the call ended before a byte of it was sent. */
+export const wasNeverSent = (error: unknown): boolean =>
+  error instanceof InvalidCallError || error instanceof QueueFullError || error instanceof ClientClosedError;

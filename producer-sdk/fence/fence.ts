@@ -23,8 +23,8 @@ export interface VerdictSource<Tx> {
   readonly needsMessagesFirst: boolean;
   /** Rejects, with a sentence that says what to mend, where no transaction could be guarded now. */
   assertReady(): Promise<void>;
-  /** Throws where a transaction cannot begin at this moment. */
-  assertIdle(): void;
+  /** Throws where a transaction with this function cannot begin at this moment. */
+  assertIdle(business: unknown): void;
   /** Rejects as `LocalDatabase.transaction` does. */
   run<T>(work: FencedWork<Tx, T>): Promise<T>;
   /** What stands, after making sure that something does; null: neither `commit` nor `rollback` can be said. */

@@ -8,7 +8,7 @@ import {
   mysqlDatabase,
 } from '../../local-transaction/mysql2.ts';
 import { type PgClient, type PgClientOf, type PgPool, pgDatabase } from '../../local-transaction/pg.ts';
-import { ask, assertOpen, type SqlTool, sqlToolDatabase } from '../../local-transaction/sql-tool.ts';
+import { ask, assertDurable, assertOpen, type SqlTool, sqlToolDatabase } from '../../local-transaction/sql-tool.ts';
 import { type Dialect, type Row, rendered, type Statement } from '../../local-transaction/statement.ts';
 import { type Asker, SqlFence } from './sql-fence.ts';
 
@@ -26,6 +26,7 @@ const asker =
   async (executor, steps) => {
     const on = (statement: Statement): Promise<readonly Row[]> => query(executor, statement);
     await take(assertOpen(dialect), on);
+    if (dialect === 'sqlite') await take(assertDurable(), on);
     await take(steps, on);
   };
 

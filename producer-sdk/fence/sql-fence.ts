@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Resolution } from '../../broker/protocol/wire.ts';
 import { assertStands } from '../../local-transaction/guard-row.ts';
-import { claimLost, type LocalDatabase } from '../../local-transaction/local-database.ts';
+import { assertSynchronous, claimLost, type LocalDatabase } from '../../local-transaction/local-database.ts';
 import { isLockTimeout } from '../../local-transaction/lock-timeout.ts';
 import type { Row, Statement, Steps } from '../../local-transaction/statement.ts';
 import { assertReady } from '../../local-transaction/table-check.ts';
@@ -131,7 +131,8 @@ export class SqlFence<Tx> implements VerdictSource<Tx> {
   }
 
   /** @internal */
-  assertIdle(): void {
+  assertIdle(business: unknown): void {
+    if (this.#database.isSynchronous) assertSynchronous(business);
     this.#database.assertIdle();
   }
 
@@ -193,6 +194,7 @@ export class SqlFence<Tx> implements VerdictSource<Tx> {
 
   /** @internal */
   close(): Promise<void> {
+    this.#owner = null;
     return this.#database.close();
   }
 

@@ -51,8 +51,9 @@ t.test('a failed function: its own error, nothing in the database, nothing deliv
   await t.rejects(ending, { code: 'MISUSED_TRANSACTION' });
   t.equal(balance(), 1_000);
   t.equal(db.inTransaction, false);
-  t.same(fenceRows(), { t1: 'rollback', t2: 'rollback', t3: 'rollback', t4: 'rollback' });
-  for (const id of ['t1', 't2', 't3', 't4']) t.equal(await stateOf(broker, id), 'rolled_back', id);
+  t.same(fenceRows(), { t1: 'rollback', t2: 'rollback', t4: 'rollback' });
+  t.equal((await broker.get('/v1/transactions/t3')).status, 404, 'a function that says it is async does not begin');
+  for (const id of ['t1', 't2', 't4']) t.equal(await stateOf(broker, id), 'rolled_back', id);
   const again = producer.transaction({ id: 't1', messages: MESSAGES }, open => debit(open));
   await t.rejects(again, { name: 'IdSpentError', code: 'ID_SPENT', transactionId: 't1', retryable: false });
   t.equal(balance(), 1_000);

@@ -50,6 +50,7 @@ t.test('so is one that a tool of the user’s began', async t => {
   const { producer, fence, db, stateOf } = await startWorld(t);
   await producer.prepare({ id: 'late', messages: MESSAGES });
   sleepFor(61 * MINUTE_MS);
+  db.pragma('synchronous = FULL');
   db.exec('begin immediate');
   await t.rejects(fence.claim(db, 'late'), { code: 'TOO_LATE' });
   db.exec('rollback');
