@@ -63,6 +63,11 @@ export class TransientError extends ConsumerError {
   }
 }
 
-/** What was thrown, in one line for people. */
-export const said = (error: unknown): string =>
-  error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+/** What was thrown, in one line for people. Never throws, whatever it was. */
+export const said = (error: unknown): string => {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  } catch {
+    return 'something was thrown that cannot be shown as text';
+  }
+};

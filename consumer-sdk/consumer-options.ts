@@ -40,8 +40,6 @@ export interface ConsumerOptions<Tx> {
   retry?: RetryOptions;
   /** Default `position`. */
   unidentified?: Unidentified;
-  /** Where a group begins that Kafka knows no offset of. Default `earliest`. */
-  startFrom?: 'earliest' | 'latest';
   /** Partitions handled at the same time, 1..1,000; leave as many connections in the pool. Default 4. */
   concurrency?: number;
   /**
@@ -75,7 +73,6 @@ export interface ConsumerSettings<Tx> {
   readonly attempts: number;
   readonly backOff: BackOff;
   readonly unidentified: Unidentified;
-  readonly startFrom: 'earliest' | 'latest';
   readonly concurrency: number;
   readonly handlerTimeoutMs: number;
   readonly commitIntervalMs: number;
@@ -143,7 +140,6 @@ export const consumerSettings = <Tx>(options: ConsumerOptions<Tx>): ConsumerSett
       maxMs: wholeNumber('retry.maxMs', retry.maxMs, Math.max(60_000, initialMs), initialMs, DAY_MS),
     },
     unidentified,
-    startFrom: oneOf('startFrom', options.startFrom, ['earliest', 'latest']),
     concurrency: wholeNumber('concurrency', options.concurrency, 4, 1, 1_000),
     handlerTimeoutMs,
     commitIntervalMs: wholeNumber('commitIntervalMs', options.commitIntervalMs, 1_000, 1, DAY_MS),

@@ -44,6 +44,8 @@ export class EscrowConsumer<Tx> {
   /** Monotonic. */
   #lastAnswerAt = 0;
   #restarts = 0;
+  /** Connections in a row that ended by themselves, none but the first of them sound; `since` is monotonic. */
+  #endings = { count: 0, since: 0 };
   #lastError: unknown = null;
 
   constructor(options: ConsumerOptions<Tx>) {
@@ -97,6 +99,8 @@ export class EscrowConsumer<Tx> {
       lastError: this.#lastError,
       stuckAfterMs: this.#settings.stuckAfterMs,
       lastAnswerAt: this.#lastAnswerAt,
+      // One alone may happen to anybody.
+      failingSince: this.#endings.count > 1 ? this.#endings.since : null,
     });
   }
 
@@ -105,12 +109,17 @@ export class EscrowConsumer<Tx> {
     try {
       await this.#untilReady();
       for (let failures = 1; !this.#closing.signal.aborted; failures++) {
-        const { error, hasJoined } = await this.#oneSession(handler);
+        const { error, isSound } = await this.#oneSession(handler);
         if (error === null) return;
         this.#lastError = error;
         const end = fatal(error);
         if (end !== null) throw end;
-        if (hasJoined) failures = 1;
+        if (isSound) {
+          failures = 1;
+          this.#endings.count = 0;
+        }
+        this.#endings.count += 1;
+        if (this.#endings.count === 1) this.#endings.since = clock.monotonic();
         this.#restarts += 1;
         const waitMs = backOffMs(RECONNECT, failures);
         logger.warn(
@@ -154,7 +163,7 @@ export class EscrowConsumer<Tx> {
   }
 
   /** Resolves with what ended it, null if that was `close`, after everything of it has come to its end. */
-  async #oneSession(handler: Handler<Tx>): Promise<{ error: unknown; hasJoined: boolean }> {
+  async #oneSession(handler: Handler<Tx>): Promise<{ error: unknown; isSound: boolean }> {
     const session: Session<Tx> = new Session(
       {
         settings: this.#settings,
@@ -175,7 +184,7 @@ export class EscrowConsumer<Tx> {
     if (error !== null && fatal(error) !== null) this.#limitEnd();
     if (session.hasJoined) this.#lastAnswerAt = session.lastAnswerAt;
     await session.stop();
-    return { error, hasJoined: session.hasJoined };
+    return { error, isSound: session.isSound };
   }
 }
 

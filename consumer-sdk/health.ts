@@ -51,6 +51,8 @@ export interface Watched<Tx> {
   readonly stuckAfterMs: number;
   /** Monotonic: when Kafka last answered a session before this one; at first, when `run` was called. */
   readonly lastAnswerAt: number;
+  /** Monotonic: since when sessions have ended by themselves, one soon after the other; null: they do not. */
+  readonly failingSince: number | null;
 }
 
 const stuckReason = (state: PartitionState, stuckAfterMs: number): string | null => {
@@ -78,11 +80,18 @@ const partitionHealth = (state: PartitionState, isPaused: boolean, stuckAfterMs:
 };
 
 /** What is wrong with the connection as a whole, for longer than it may be. */
-const connectionReason = <Tx>({ session, stuckAfterMs, lastAnswerAt, lastError }: Watched<Tx>): string | null => {
+const connectionReason = <Tx>(watched: Watched<Tx>): string | null => {
+  const { session, stuckAfterMs, lastAnswerAt, lastError, failingSince: endingSince } = watched;
   const now = clock.monotonic();
   const because = lastError === null ? '' : `: ${said(lastError)}`;
   const silentMs = Math.round(now - (session?.hasJoined ? session.lastAnswerAt : lastAnswerAt));
+  const endingMs = endingSince === null || session?.isSound ? 0 : Math.round(now - endingSince);
+  if (endingMs >= stuckAfterMs) return `connections to Kafka have kept ending for ${endingMs} ms${because}`;
   if (silentMs >= stuckAfterMs) return `no answer of Kafka for ${silentMs} ms${because}`;
+  const strange = session?.strangeTopics ?? [];
+  if (strange.length > 0) {
+    return `members of the group have different topics: nobody handles what this one was given of ${strange.join(', ')}`;
+  }
   const failingSince = session?.commits.failingSince ?? null;
   if (failingSince === null || now - failingSince < stuckAfterMs) return null;
   return `offsets cannot be committed: ${said(session?.commits.lastError)}`;

@@ -6,25 +6,32 @@
  */
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { clock } from './clock.ts';
-import { ConsumerError, said } from './consumer-errors.ts';
+import { said } from './consumer-errors.ts';
 import { settledWithin, within } from './deadline.ts';
 import { OffsetCommits, type Position, partitionKey } from './offset-commits.ts';
 import { after, Lane, type LaneParts } from './partition/lane.ts';
 import { PartitionState } from './partition/partition-state.ts';
+import { SilenceWatch, silence } from './silence.ts';
 
 /** How long fetching waits for a batch; also how long the other partitions of the same broker do, at the worst. */
 const PATIENCE_MS = 500;
 /** Lanes limit themselves; kafkajs only must not hold one back behind another. */
 const WORKERS = 100;
 const DISCONNECT_WITHIN_MS = 10_000;
+/** A session that lasted so long was no failure. */
+const SOUND_AFTER_MS = 60_000;
 
 export class Session<Tx> {
   /** Resolves with what ended it; null: whoever asked for it. */
   readonly ended: Promise<unknown>;
   readonly commits: OffsetCommits;
-  /** Monotonic: when Kafka last answered a fetch, a heartbeat or a join; at first, when the session began. */
-  lastAnswerAt = clock.monotonic();
-  hasJoined = false;
+  /** Topics that this member was given and does not have: another member has them. Nobody handles what it was given. */
+  strangeTopics: readonly string[] = [];
+  #toldStrange: readonly string[] = [];
+  /** Monotonic. */
+  #joinedAt: number | null = null;
+  #endedAt: number | null = null;
+  #hasPassed = false;
   readonly #parts: LaneParts<Tx>;
   readonly #states: Map<string, PartitionState>;
   readonly #consumer: Consumer;
@@ -33,17 +40,21 @@ export class Session<Tx> {
   #memberId: string | null = null;
   #commit: EachBatchPayload['commitOffsetsIfNecessary'] | null = null;
   readonly #paused = new Set<string>();
-  #watch: NodeJS.Timeout | null = null;
+  readonly #silence: SilenceWatch;
+  #joining: Promise<void> | null = null;
   #isOver = false;
   #isBroken = false;
   #end: (error: unknown) => void = () => {};
 
   /** `states` are those of the partitions this consumer has; kept over sessions. */
   constructor(parts: Omit<LaneParts<Tx>, 'onPassed'>, states: Map<string, PartitionState>) {
-    const { kafka, groupId, kafkaConsumer, commitIntervalMs } = parts.settings;
+    const { kafka, groupId, kafkaConsumer, commitIntervalMs, silentAfterMs } = parts.settings;
     this.#parts = {
       ...parts,
-      onPassed: ({ topic, partition }, offset) => this.commits.mark({ topic, partition, offset }),
+      onPassed: ({ topic, partition }, offset) => {
+        this.#hasPassed = true;
+        this.commits.mark({ topic, partition, offset });
+      },
     };
     this.#states = states;
     this.ended = new Promise(resolve => {
@@ -57,19 +68,31 @@ export class Session<Tx> {
       // Whether, when and how often to begin again is decided in one place, and that is not kafkajs.
       retry: { restartOnFailure: async () => false },
     });
+    this.#silence = new SilenceWatch(this.#consumer, silentAfterMs, error => this.#broke(error));
     this.#listen();
   }
 
-  /** Joins the group. Never rejects: what goes wrong ends the session. */
-  start(): Promise<void> {
-    this.#watchSilence();
-    return this.#start();
+  get hasJoined(): boolean {
+    return this.#joinedAt !== null;
+  }
+
+  /** Monotonic: when Kafka last answered a fetch, a heartbeat or a join; at first, when the session began. */
+  get lastAnswerAt(): number {
+    return this.#silence.lastAnswerAt;
+  }
+
+  /** Whether it got something done, or was there for long enough to have. */
+  get isSound(): boolean {
+    if (this.#hasPassed) return true;
+    if (this.#joinedAt === null) return false;
+    return (this.#endedAt ?? clock.monotonic()) - this.#joinedAt >= SOUND_AFTER_MS;
   }
 
   /** Nothing is accepted any more. `ended` resolves with this; the first one counts. */
   end(error: unknown): void {
     this.#isOver = true;
-    if (this.#watch !== null) clearInterval(this.#watch);
+    this.#endedAt ??= clock.monotonic();
+    this.#silence.stop();
     this.#end(error);
   }
 
@@ -88,6 +111,8 @@ export class Session<Tx> {
     await Promise.all([...this.#lanes.values()].map(({ done }) => done));
     if (!this.#isBroken) await settledWithin(this.commits.flush(), DISCONNECT_WITHIN_MS);
     this.commits.close();
+    // kafkajs leaves a group only once it has joined it; a member left behind would hold its partitions up.
+    if (!this.#isBroken && this.#joining !== null) await settledWithin(this.#joining, DISCONNECT_WITHIN_MS);
     await settledWithin(this.#consumer.disconnect(), DISCONNECT_WITHIN_MS);
   }
 
@@ -96,21 +121,23 @@ export class Session<Tx> {
     return this.#paused.has(key);
   }
 
-  async #start(): Promise<void> {
-    const { topics, startFrom, silentAfterMs } = this.#parts.settings;
-    const silent = (): Error =>
-      new ConsumerError('KAFKA_SILENT', `Kafka did not answer within ${silentAfterMs} ms.`, true);
+  /** Joins the group. Never rejects: what goes wrong ends the session. */
+  async start(): Promise<void> {
+    const { topics, silentAfterMs } = this.#parts.settings;
+    const silent = (): Error => silence(silentAfterMs);
     try {
       await within(this.#consumer.connect(), silentAfterMs, silent);
-      const subscription = { topics: [...topics], fromBeginning: startFrom === 'earliest' };
+      // From the end would mean: from wherever the end is at each start, until a first offset is committed.
+      const subscription = { topics: [...topics], fromBeginning: true };
       if (!this.#isOver) await within(this.#consumer.subscribe(subscription), silentAfterMs, silent);
       if (!this.#isOver) {
-        await this.#consumer.run({
+        this.#joining = this.#consumer.run({
           autoCommit: false,
           eachBatchAutoResolve: false,
           partitionsConsumedConcurrently: WORKERS,
           eachBatch: payload => this.#accept(payload),
         });
+        await this.#joining;
       }
     } catch (error) {
       this.#broke(error);
@@ -119,12 +146,12 @@ export class Session<Tx> {
     if (this.#isOver) await settledWithin(this.#consumer.disconnect(), DISCONNECT_WITHIN_MS);
   }
 
-  /** kafkajs refuses orders when it has crashed, which it tells only later. */
+  /** kafkajs refuses orders when it has crashed, or lost the partition, which it tells only later. */
   #order(give: () => void): void {
     try {
       give();
     } catch (error) {
-      this.#parts.settings.logger.info({ error: said(error) }, 'kafkajs has stopped already');
+      this.#parts.settings.logger.info({ error: said(error) }, 'kafkajs does not take an order any more');
     }
   }
 
@@ -136,29 +163,14 @@ export class Session<Tx> {
 
   #listen(): void {
     const { events, on } = this.#consumer;
-    const answered = (): void => {
-      this.lastAnswerAt = clock.monotonic();
-    };
-    on(events.FETCH, answered);
-    on(events.HEARTBEAT, answered);
-    on(events.GROUP_JOIN, ({ payload }) => {
-      answered();
-      this.#join(payload.memberId, payload.memberAssignment);
+    // Told right before the join that brought them.
+    on(events.RECEIVED_UNSUBSCRIBED_TOPICS, ({ payload }) => {
+      this.#toldStrange = payload.topicsNotSubscribed;
     });
+    on(events.GROUP_JOIN, ({ payload }) => this.#join(payload.memberId, payload.memberAssignment));
     // The old generation's last chance; the join itself comes later.
     on(events.REBALANCING, () => void this.commits.flush());
     on(events.CRASH, ({ payload }) => this.#broke(payload.error));
-  }
-
-  /** A client that was told nothing, as it happens behind frozen brokers, does not know that it is dead. */
-  #watchSilence(): void {
-    const { silentAfterMs } = this.#parts.settings;
-    this.#watch = setInterval(() => {
-      const silentMs = Math.round(clock.monotonic() - this.lastAnswerAt);
-      if (silentMs < silentAfterMs) return;
-      this.#broke(new ConsumerError('KAFKA_SILENT', `Kafka has answered nothing for ${silentMs} ms.`, true));
-    }, silentAfterMs / 4);
-    this.#watch.unref();
   }
 
   #join(memberId: string, assignment: Record<string, number[]>): void {
@@ -175,8 +187,14 @@ export class Session<Tx> {
     this.commits.keepOnly(isNew ? new Set() : this.#assigned);
     for (const key of this.#states.keys()) if (!assigned.has(key)) this.#states.delete(key);
     for (const [key, state] of assigned) if (!this.#states.has(key)) this.#states.set(key, state);
-    this.hasJoined = true;
-    this.#parts.settings.logger.info({ partitions: [...this.#assigned] }, 'joined the group');
+    this.#joinedAt ??= clock.monotonic();
+    this.strangeTopics = this.#toldStrange;
+    this.#toldStrange = [];
+    const { logger } = this.#parts.settings;
+    logger.info({ partitions: [...this.#assigned] }, 'joined the group');
+    if (this.strangeTopics.length > 0) {
+      logger.error({ topics: this.strangeTopics }, 'members of the group have different topics; nobody handles these');
+    }
   }
 
   /** kafkajs's `eachBatch`. Never rejects: whatever happens to messages is no matter of the connection. */
@@ -205,7 +223,9 @@ export class Session<Tx> {
     this.#pause(lane.state, key);
     void lane.done.then(reached => {
       this.#lanes.delete(key);
-      this.#resume(lane.state, key, lane.isStopped ? null : reached);
+      // Not by a seek, which kafkajs would keep for the next time that it gets the partition, whatever others did since.
+      if (reached !== null && !lane.isStopped) this.#order(() => resolveOffset(String(BigInt(reached) - 1n)));
+      this.#resume(lane.state, key);
     });
   }
 
@@ -214,14 +234,9 @@ export class Session<Tx> {
     this.#order(() => this.#consumer.pause([{ topic, partitions: [partition] }]));
   }
 
-  /** From this offset on; null: from where Kafka has it. */
-  #resume({ topic, partition }: PartitionState, key: string, offset: string | null): void {
+  #resume({ topic, partition }: PartitionState, key: string): void {
     this.#paused.delete(key);
-    if (this.#isOver) return;
-    this.#order(() => {
-      if (offset !== null) this.#consumer.seek({ topic, partition, offset });
-      this.#consumer.resume([{ topic, partitions: [partition] }]);
-    });
+    if (!this.#isOver) this.#order(() => this.#consumer.resume([{ topic, partitions: [partition] }]));
   }
 
   async #tell(positions: readonly Position[]): Promise<void> {

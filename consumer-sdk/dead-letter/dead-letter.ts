@@ -1,20 +1,24 @@
 /** A record as it lies in a dead-letter topic: as it was, and headers that say where it was and why it is here. */
 import type { IHeaders, KafkaMessage } from 'kafkajs';
 import { said } from '../consumer-errors.ts';
-import { type Identity, KEPT_ID, KEPT_SOURCE } from '../record/identity.ts';
-import { headerText, type RecordHeaders } from '../record/record-headers.ts';
+import { eventIdentity, type Identity, KEPT_ID, KEPT_SOURCE } from '../record/identity.ts';
+import { cleanHeaders, headerText, type RecordHeaders } from '../record/record-headers.ts';
 import type { SentRecord } from './acknowledged-send.ts';
 
-/** All headers that this SDK adds begin so, and leave with a replay. */
+/**
+ * All headers that this SDK adds begin so, and leave with a replay. Those of a record that was a dead letter already get it
+ * once more, and lose it again with the replay: the letter is then what it was.
+ */
 export const DEAD_LETTER_PREFIX = 'escrow_dlt_';
+const isAdded = (name: string): boolean => name.startsWith(DEAD_LETTER_PREFIX);
+const NESTED = DEAD_LETTER_PREFIX + DEAD_LETTER_PREFIX;
 const LONGEST_CAUSE = 1_000;
 
 export interface DeadLetter {
   readonly topic: string;
   readonly partition: number;
   readonly record: KafkaMessage;
-  /** Null where the record had none, and none could be given. */
-  readonly identity: Identity | null;
+  readonly identity: Identity;
   readonly group: string;
   readonly cause: unknown;
   readonly attempts: number;
@@ -24,7 +28,7 @@ export interface DeadLetter {
 
 /** kafkajs cannot send a header without a value, which Kafka allows: it becomes an empty one. */
 const sendable = (headers: RecordHeaders): IHeaders => {
-  const values = Object.entries(headers).map(([name, value]): [string, IHeaders[string]] => {
+  const values = Object.entries(cleanHeaders(headers)).map(([name, value]): [string, IHeaders[string]] => {
     const filled = Array.isArray(value) ? value.map(one => one ?? '') : (value ?? '');
     return [name, filled as IHeaders[string]];
   });
@@ -50,14 +54,19 @@ export const deadLetterRecord = (letter: DeadLetter): SentRecord => {
     cause: said(cause).slice(0, LONGEST_CAUSE),
     code: codeOf(cause),
     time: new Date(at).toISOString(),
-    ...(identity && { source: identity.source, id: identity.id }),
+    source: identity.source,
+    id: identity.id,
   };
   const added = Object.entries(origin).map(([name, value]) => [`${DEAD_LETTER_PREFIX}${name}`, value]);
+  const before = Object.entries(sendable(record.headers ?? {})).map(([name, value]) => [
+    isAdded(name) ? `${DEAD_LETTER_PREFIX}${name}` : name,
+    value,
+  ]);
   return {
     partition,
     key: record.key,
     value: record.value,
-    headers: { ...sendable(record.headers ?? {}), ...Object.fromEntries(added) },
+    headers: Object.fromEntries([...before, ...added]),
   };
 };
 
@@ -75,15 +84,22 @@ export const originOf = (headers: RecordHeaders | undefined): Origin | null => {
 
 /** The record as it was. Where it says no identity itself, the one it had goes along, so that it stays one message. */
 export const replayedRecord = ({ partition }: Origin, record: KafkaMessage): SentRecord => {
-  const headers: RecordHeaders = record.headers ?? {};
-  const isIdentified = Boolean(headers.ce_source && headers.ce_id);
-  const kept = Object.entries(headers).filter(
-    ([name]) => !name.startsWith(DEAD_LETTER_PREFIX) || (!isIdentified && (name === KEPT_SOURCE || name === KEPT_ID)),
-  );
+  const all = Object.entries(record.headers ?? {});
+  const own = all.filter(([name]) => !isAdded(name));
+  const nested = all.filter(([name]) => name.startsWith(NESTED));
+  const isKept = (name: string): boolean => name === KEPT_SOURCE || name === KEPT_ID;
+  const kept = eventIdentity(record.headers) === null ? all.filter(([name]) => isKept(name)) : [];
   return {
     partition,
     key: record.key,
     value: record.value,
-    headers: sendable(Object.fromEntries(kept)),
+    headers: sendable(
+      Object.fromEntries([
+        ...own,
+        ...nested.map(([name, value]) => [name.slice(DEAD_LETTER_PREFIX.length), value]),
+        // Last: it was handled, or would have been, under this one.
+        ...kept,
+      ]),
+    ),
   };
 };

@@ -1,9 +1,14 @@
 /** Dead letters back onto the topics they came from. */
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import { ConsumerError, InvalidOptionError, said } from '../consumer-errors.ts';
-import { headerText, type RecordHeaders } from '../record/record-headers.ts';
+import { settledWithin, within } from '../deadline.ts';
+import { cleanHeaders, headerText, type RecordHeaders } from '../record/record-headers.ts';
+import { SilenceWatch, silence } from '../silence.ts';
 import { AcknowledgedSend } from './acknowledged-send.ts';
 import { DEAD_LETTER_PREFIX, originOf, replayedRecord } from './dead-letter.ts';
+
+/** How long Kafka may answer nothing, longer than a rebalance; and how long leaving it may take. In milliseconds. */
+const LIMITS = { silentMs: 150_000, closeMs: 10_000 };
 
 /** A dead letter as a filter sees it. */
 export interface DeadLetterView {
@@ -29,7 +34,7 @@ export interface ReplayOptions {
   groupId: string;
   /** Which letters go back; the others are passed over. Default: all. */
   filter?: (letter: DeadLetterView) => boolean;
-  /** So many go back at the most; the next replay goes on behind the last of them. Default: all. */
+  /** So many go back at the most, a whole number; the next replay goes on behind the last of them. Default: all. */
   limit?: number;
   /** Ends it after the letter in hand. */
   signal?: AbortSignal;
@@ -47,7 +52,8 @@ export interface ReplayResult {
 const viewOf = (partition: number, message: KafkaMessage): DeadLetterView | null => {
   const origin = originOf(message.headers);
   if (origin === null) return null;
-  const { offset, key, value, headers = {} } = message;
+  const { offset, key, value } = message;
+  const headers = cleanHeaders(message.headers);
   return {
     partition,
     offset,
@@ -76,7 +82,7 @@ const ends = async ({ kafka, deadLetterTopic, groupId }: ReplayOptions): Promise
     }
     return left;
   } finally {
-    await admin.disconnect();
+    await settledWithin(admin.disconnect(), LIMITS.closeMs);
   }
 };
 
@@ -100,6 +106,10 @@ class Replay {
 
   get result(): ReplayResult {
     return { ...this.#result };
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   finish(error: unknown): void {
@@ -144,12 +154,19 @@ class Replay {
       this.#result.filtered += 1;
     } else {
       const { originTopic: topic, originPartition } = letter;
-      await this.#send.send(topic, replayedRecord({ topic, partition: originPartition }, message));
+      try {
+        await this.#send.send(topic, replayedRecord({ topic, partition: originPartition }, message));
+      } catch (error) {
+        // kafkajs would try again by itself for long before it said so.
+        this.finish(error);
+        throw error;
+      }
       this.#result.replayed += 1;
     }
   }
 }
 
+/** Resolves once the group is joined, or what went wrong has ended the replay. */
 const consume = async (consumer: Consumer, replay: Replay, topic: string): Promise<void> => {
   const { events } = consumer;
   consumer.on(events.CRASH, ({ payload }) => replay.finish(payload.error));
@@ -158,13 +175,68 @@ const consume = async (consumer: Consumer, replay: Replay, topic: string): Promi
   consumer.on(events.END_BATCH_PROCESS, ({ payload: { partition, lastOffset } }) => {
     if (lastOffset !== null) replay.passed(partition, BigInt(lastOffset) + 1n);
   });
-  await consumer.connect();
-  await consumer.subscribe({ topics: [topic], fromBeginning: true });
-  await consumer.run({
-    autoCommit: false,
-    eachBatchAutoResolve: false,
-    eachBatch: payload => replay.accept(payload),
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topics: [topic], fromBeginning: true });
+    if (replay.isOver) return;
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      eachBatch: payload => replay.accept(payload),
+    });
+  } catch (error) {
+    replay.finish(error);
+  }
+};
+
+/** Resolves with what ended it, null in good order, once the group is left. */
+const runReplay = async (
+  replay: Replay,
+  options: ReplayOptions,
+  { silentMs, closeMs }: typeof LIMITS,
+): Promise<unknown> => {
+  const { kafka, deadLetterTopic, groupId, signal } = options;
+  const consumer = kafka.consumer({
+    groupId,
+    allowAutoTopicCreation: false,
+    maxWaitTimeInMs: 500,
+    retry: { restartOnFailure: async () => false },
   });
+  const watch = new SilenceWatch(consumer, silentMs, error => replay.finish(error));
+  const abort = (): void => replay.finish(null);
+  signal?.addEventListener('abort', abort, { once: true });
+  const joining = consume(consumer, replay, deadLetterTopic);
+  const error = await replay.ended;
+  signal?.removeEventListener('abort', abort);
+  watch.stop();
+  // A member that has not joined yet cannot leave, and would hold up the next replay.
+  await settledWithin(joining, closeMs);
+  await settledWithin(consumer.disconnect(), closeMs);
+  return error;
+};
+
+/** `replayDeadLetters` with limits of one's own. */
+export const putBack = async (options: ReplayOptions, limits: typeof LIMITS): Promise<ReplayResult> => {
+  const { kafka, deadLetterTopic, groupId, limit, signal } = options;
+  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
+    throw new InvalidOptionError('limit must be a whole number above 0, or left out.');
+  }
+  if (!groupId || !deadLetterTopic) throw new InvalidOptionError('deadLetterTopic and groupId must be given.');
+  const send = new AcknowledgedSend(kafka);
+  let replay: Replay | null = null;
+  try {
+    const left = await within(ends(options), limits.silentMs, () => silence(limits.silentMs));
+    replay = new Replay(options, send, left);
+    if (left.size === 0 || signal?.aborted) return replay.result;
+    const error = await runReplay(replay, options, limits);
+    if (error !== null) throw error;
+    return replay.result;
+  } catch (error) {
+    const { replayed = 0 } = replay?.result ?? {};
+    throw new ConsumerError('REPLAY_FAILED', `The replay ended after ${replayed} letters: ${said(error)}`, true, error);
+  } finally {
+    await send.close();
+  }
 };
 
 /**
@@ -175,35 +247,4 @@ const consume = async (consumer: Consumer, replay: Replay, topic: string): Promi
  * there at its start. Rejects with `REPLAY_FAILED` where Kafka did: what was put back until then stays so, and the next
  * replay of the group goes on from there.
  */
-export const replayDeadLetters = async (options: ReplayOptions): Promise<ReplayResult> => {
-  const { kafka, deadLetterTopic, groupId, limit = Number.POSITIVE_INFINITY, signal } = options;
-  if (!(limit > 0)) throw new InvalidOptionError('limit must be a number above 0.');
-  if (!groupId || !deadLetterTopic) throw new InvalidOptionError('deadLetterTopic and groupId must be given.');
-  const send = new AcknowledgedSend(kafka);
-  let replay: Replay | null = null;
-  let consumer: Consumer | null = null;
-  try {
-    const left = await ends(options);
-    replay = new Replay({ ...options, limit }, send, left);
-    if (left.size === 0 || signal?.aborted) return replay.result;
-    consumer = kafka.consumer({
-      groupId,
-      allowAutoTopicCreation: false,
-      maxWaitTimeInMs: 500,
-      retry: { restartOnFailure: async () => false },
-    });
-    const ending = replay;
-    const abort = (): void => ending.finish(null);
-    signal?.addEventListener('abort', abort, { once: true });
-    const [error] = await Promise.all([replay.ended, consume(consumer, replay, deadLetterTopic)]);
-    signal?.removeEventListener('abort', abort);
-    if (error !== null) throw error;
-    return replay.result;
-  } catch (error) {
-    const { replayed = 0 } = replay?.result ?? {};
-    throw new ConsumerError('REPLAY_FAILED', `The replay ended after ${replayed} letters: ${said(error)}`, true, error);
-  } finally {
-    await consumer?.disconnect().catch(() => {});
-    await send.close();
-  }
-};
+export const replayDeadLetters = (options: ReplayOptions): Promise<ReplayResult> => putBack(options, LIMITS);

@@ -109,6 +109,14 @@ export class Inbox<Tx> {
   }
 
   /**
+   * Fails where the transaction's own connection does not answer any more.
+   * @internal
+   */
+  *probe(key: InboxKey): Steps {
+    yield read(INBOX_TABLE, ['message_id'], { ...key });
+  }
+
+  /**
    * After COMMIT, as everybody sees it: fails where the row is not there.
    * @internal
    */

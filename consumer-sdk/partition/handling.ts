@@ -9,7 +9,8 @@
  *                                └─ not there, or no answer: the error stands
  */
 import { LocalTransactionError } from '../../local-transaction/local-database.ts';
-import { isDatabaseTrouble } from '../inbox/database-trouble.ts';
+import type { Steps } from '../../local-transaction/statement.ts';
+import { isConstraint, isDatabaseTrouble, isNetworkError } from '../inbox/database-trouble.ts';
 import type { Inbox, InboxKey } from '../inbox/inbox.ts';
 import type { ConsumedMessage } from '../record/message.ts';
 
@@ -24,7 +25,8 @@ export type Outcome =
       readonly kind: 'failed';
       readonly error: unknown;
       /**
-       * `attempt`: the handler failed by its own logic, which counts. `poison`: it said that it always will.
+       * `attempt`: the handler failed by its own logic, or COMMIT for what it wrote, which counts. `poison`: it said that
+       * it always will.
        * `circumstances`: database, locks, time; they never make a message poison.
        */
       readonly fault: 'attempt' | 'poison' | 'circumstances';
@@ -55,6 +57,17 @@ const faultOf = (thrown: unknown): 'attempt' | 'poison' | 'circumstances' => {
   return isDatabaseTrouble(thrown) ? 'circumstances' : 'attempt';
 };
 
+/** What is known of a try besides what it was rejected with. */
+interface Course {
+  hasReturned: boolean;
+  /** By the handler. */
+  thrown: { readonly error: unknown } | null;
+  /** What was thrown is of a connection, and not yet known of which. */
+  isSuspect: boolean;
+  /** The transaction's own connection answered after that. */
+  isAlive: boolean;
+}
+
 export const handleOnce = async <Tx>({
   inbox,
   key,
@@ -63,49 +76,77 @@ export const handleOnce = async <Tx>({
   timeoutMs,
   signal,
 }: Try<Tx>): Promise<Outcome> => {
-  let thrown: { readonly error: unknown } | null = null;
-  const failed = (error: unknown): never => {
-    thrown = { error };
-    throw error;
+  const { isSynchronous } = inbox.database;
+  const begun: Course = { hasReturned: false, thrown: null, isSuspect: false, isAlive: false };
+  let course = begun;
+  const failed = (error: unknown): void => {
+    course.thrown = { error };
+    course.isSuspect = !isSynchronous && faultOf(error) === 'attempt' && isNetworkError(error);
+    // A suspect is thrown by `closing`, which can ask the connection before.
+    if (!course.isSuspect) throw error;
+  };
+  const returned = (): void => {
+    course.hasReturned = true;
   };
   const business = (tx: Tx): unknown => {
+    // Some tools run it again by themselves: what was before is over.
+    course = { ...begun };
     let result: unknown;
     try {
       result = handler(message, tx);
     } catch (error) {
       return failed(error);
     }
-    return inbox.database.isSynchronous ? result : Promise.resolve(result).catch(failed);
+    if (!isSynchronous) return Promise.resolve(result).then(returned, failed);
+    returned();
+    return result;
   };
+  function* closing(): Steps {
+    if (course.thrown === null) return yield* inbox.verify(key);
+    try {
+      yield* inbox.probe(key);
+      course.isAlive = true;
+    } catch (error) {
+      course.isAlive = !isDatabaseTrouble(error) && !isNetworkError(error);
+    }
+    throw course.thrown.error;
+  }
   try {
     await inbox.database.transaction({
       opening: () => inbox.claim(key),
       business,
-      closing: () => inbox.verify(key),
+      closing,
       confirming: () => inbox.confirm(key),
       timeoutMs,
       signal,
     });
     return { kind: 'handled' };
   } catch (error) {
-    return judge(error, thrown, () => inbox.has(key));
+    return judge(error, course, () => inbox.has(key));
   }
 };
 
-const judge = async (
-  error: unknown,
-  thrown: { readonly error: unknown } | null,
-  isHandled: () => Promise<boolean>,
-): Promise<Outcome> => {
-  // Before anything else: what was misused may have left half an effect, row and all.
-  if (isProgramFault(error)) return { kind: 'fatal', error };
+const judge = async (error: unknown, course: Course, isHandled: () => Promise<boolean>): Promise<Outcome> => {
+  const { thrown, isSuspect, isAlive, hasReturned } = course;
+  // Before anything else: what was misused may have left half an effect, row and all. A function that failed may leave
+  // statements running.
+  if (isProgramFault(error) && !isSuspect) return { kind: 'fatal', error };
   try {
     if (await isHandled()) return { kind: 'repeat' };
   } catch {
     // The database does not answer, so whatever failed says nothing about the message.
-    return { kind: 'failed', error, fault: 'circumstances' };
+    return { kind: 'failed', error: thrown !== null && isSuspect ? thrown.error : error, fault: 'circumstances' };
   }
-  const isHandlers = thrown !== null && !(error instanceof LocalTransactionError && error !== thrown.error);
-  if (!isHandlers) return { kind: 'failed', error, fault: 'circumstances' };
-  return { kind: 'failed', error: thrown.error, fault: faultOf(thrown.error) };
+  if (thrown === null) {
+    // What the handler wrote is refused at the end: a deferred constraint, or an error that it caught.
+    return { kind: 'failed', error, fault: hasReturned && isConstraint(error) ? 'attempt' : 'circumstances' };
+  }
+  if (isSuspect) {
+    const isOwn = isProgramFault(error) || (error === thrown.error && isAlive);
+    return { kind: 'failed', error: thrown.error, fault: isOwn ? 'attempt' : 'circumstances' };
+  }
+  const isHandlers = !(error instanceof LocalTransactionError && error !== thrown.error);
+  return isHandlers
+    ? { kind: 'failed', error: thrown.error, fault: faultOf(thrown.error) }
+    : { kind: 'failed', error, fault: 'circumstances' };
 };

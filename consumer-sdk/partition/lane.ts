@@ -52,10 +52,7 @@ export interface Fetched {
 export const after = (offset: string): string => String(BigInt(offset) + 1n);
 
 /** What to do with a record before anybody handles it. */
-type Admission =
-  | { readonly identity: Identity }
-  | { readonly poison: PoisonError; readonly identity: Identity | null }
-  | 'skip';
+type Admission = { readonly identity: Identity; readonly poison?: PoisonError } | 'skip';
 
 export class Lane<Tx> {
   readonly state: PartitionState;
@@ -115,7 +112,7 @@ export class Lane<Tx> {
     }
     while (!this.isStopped) {
       const outcome: Outcome | null =
-        'poison' in admission
+        admission.poison !== undefined
           ? { kind: 'failed', error: admission.poison, fault: 'poison' }
           : await this.#handle(message, admission.identity);
       if (outcome === null) return false;
@@ -138,10 +135,11 @@ export class Lane<Tx> {
     const { topic, partition } = this.state;
     const own = ownIdentity(message.headers);
     if (own === null && unidentified === 'skip') return 'skip';
-    if (own === null && unidentified === 'deadLetter') {
-      return { poison: new PoisonError('The record says no ce_source and ce_id.'), identity: null };
-    }
+    // Also for one that nobody handles here: when it comes back, it is the message that it was to other groups.
     const identity = own ?? positionIdentity(topic, partition, message);
+    if (own === null && unidentified === 'deadLetter') {
+      return { poison: new PoisonError('The record says no ce_source and ce_id.'), identity };
+    }
     const fault = objection(identity);
     return fault === null
       ? { identity }
@@ -172,12 +170,12 @@ export class Lane<Tx> {
   /** Resolves with whether the record is done with, after as long a pause as is due if it is not. */
   async #failed(
     message: KafkaMessage,
-    identity: Identity | null,
+    identity: Identity,
     { error, fault }: Extract<Outcome, { kind: 'failed' }>,
   ): Promise<boolean> {
     const { settings, counts } = this.#parts;
     const { topic, partition } = this.state;
-    const where = { topic, partition, offset: message.offset, id: identity?.id ?? null };
+    const where = { topic, partition, offset: message.offset, id: identity.id };
     const setback = this.state.fail(message.offset, error, fault !== 'circumstances');
     if (fault === 'poison' || setback.attempts >= settings.attempts) setback.isPoison = true;
     if (!setback.isPoison || settings.deadLetterTopic === null) {
@@ -197,7 +195,7 @@ export class Lane<Tx> {
   }
 
   /** Sends it until Kafka has acknowledged it. Resolves with false where the lane was stopped before. */
-  async #bury(message: KafkaMessage, identity: Identity | null, cause: unknown, where: object): Promise<boolean> {
+  async #bury(message: KafkaMessage, identity: Identity, cause: unknown, where: object): Promise<boolean> {
     const { settings, send } = this.#parts;
     const { topic, partition, setback } = this.state;
     const attempts = setback!.attempts;

@@ -49,9 +49,13 @@ const pair = (headers: RecordHeaders | undefined, sourceName: string, idName: st
   return source?.length && id?.length ? identity(source, id, true) : null;
 };
 
-/** What the record says it is; null where it says nothing, or says it twice. */
+/** What the record's CloudEvents headers say; null where they say nothing, or say it twice. */
+export const eventIdentity = (headers: RecordHeaders | undefined): Identity | null =>
+  pair(headers, 'ce_source', 'ce_id');
+
+/** What the record says it is, by itself or as a dead letter that came back; null where it says neither. */
 export const ownIdentity = (headers: RecordHeaders | undefined): Identity | null =>
-  pair(headers, 'ce_source', 'ce_id') ?? pair(headers, KEPT_SOURCE, KEPT_ID);
+  eventIdentity(headers) ?? pair(headers, KEPT_SOURCE, KEPT_ID);
 
 interface Positioned {
   readonly offset: string;

@@ -2,7 +2,7 @@
 import type { KafkaMessage } from 'kafkajs';
 import { PoisonError } from '../consumer-errors.ts';
 import type { Identity } from './identity.ts';
-import { headerText, type RecordHeaders } from './record-headers.ts';
+import { cleanHeaders, headerText, type RecordHeaders } from './record-headers.ts';
 
 export interface ConsumedMessage {
   readonly topic: string;
@@ -65,7 +65,7 @@ export const messageOf = (
   timestamp,
   key,
   value,
-  headers,
+  headers: cleanHeaders(headers),
   id,
   source,
   type: headerText(headers, 'ce_type'),

@@ -14,9 +14,22 @@ export interface EscrowRecord {
   readonly contentType: string;
 }
 
+const isValue = (value: unknown): boolean => value === null || typeof value === 'string' || value instanceof Uint8Array;
+
+/** kafkajs finds Object.prototype's own member where a header is called like one, and takes it for an earlier value. */
+const singled = (value: RecordHeaders[string]): RecordHeaders[string] => {
+  if (!Array.isArray(value)) return value;
+  const values = value.filter(isValue);
+  return values.length === 1 ? values[0] : values;
+};
+
+/** The headers as the record has them: nothing but texts and bytes, in a list only where there are several of a name. */
+export const cleanHeaders = (headers: RecordHeaders = {}): RecordHeaders =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, singled(value)]));
+
 /** The bytes of a header that is there once; null: it is not there, or several times. */
 export const headerBytes = (headers: RecordHeaders | undefined, name: string): Buffer | null => {
-  const value = headers?.[name];
+  const value = headers !== undefined && Object.hasOwn(headers, name) ? singled(headers[name]) : undefined;
   if (value === undefined || value === null || Array.isArray(value)) return null;
   return typeof value === 'string' ? Buffer.from(value) : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 };

@@ -152,5 +152,3 @@ export const unsettle = (group: string, id: string): Statement =>
 /** Only while it is still marked: somebody else may have seen the broker ask again. */
 export const forget = (group: string, id: string): Statement =>
   one('delete from escrow_fence', group, id, ' and settled_at is not null');
-
-export const schemaStatement = (dialect: Dialect): Statement => ({ parts: [fenceSchema(dialect)], params: [] });

@@ -17,6 +17,8 @@ export class ConsumerDouble {
     HEARTBEAT: 'heartbeat',
     GROUP_JOIN: 'join',
     REBALANCING: 'rebalancing',
+    RECEIVED_UNSUBSCRIBED_TOPICS: 'unsubscribed',
+    END_BATCH_PROCESS: 'end of batch',
     CRASH: 'crash',
   };
   readonly calls: string[] = [];
@@ -25,6 +27,10 @@ export class ConsumerDouble {
   readonly commitErrors: Error[] = [];
   connectError: Error | null = null;
   isHanging = false;
+  /** What joining the group waits for. */
+  joining: Promise<void> = Promise.resolve();
+  isDisconnectHanging = false;
+  subscription: unknown = null;
   isDisconnected = false;
   readonly #listeners = new Map<string, Listener[]>();
   #eachBatch: ((payload: EachBatchPayload) => Promise<void>) | null = null;
@@ -42,10 +48,13 @@ export class ConsumerDouble {
     if (this.connectError) throw this.connectError;
   }
 
-  async subscribe(): Promise<void> {}
+  async subscribe(subscription: unknown): Promise<void> {
+    this.subscription = subscription;
+  }
 
   async run({ eachBatch }: { eachBatch: (payload: EachBatchPayload) => Promise<void> }): Promise<void> {
     this.#eachBatch = eachBatch;
+    await this.joining;
   }
 
   get isRunning(): boolean {
@@ -54,6 +63,7 @@ export class ConsumerDouble {
 
   async disconnect(): Promise<void> {
     this.isDisconnected = true;
+    if (this.isDisconnectHanging) await new Promise(() => {});
   }
 
   pause(partitions: unknown): void {
@@ -64,16 +74,16 @@ export class ConsumerDouble {
     this.calls.push(`resume ${JSON.stringify(partitions)}`);
   }
 
-  seek({ topic, partition, offset }: Committed): void {
-    this.calls.push(`seek ${topic}/${partition} ${offset}`);
-  }
-
   join(memberAssignment: Record<string, number[]>, memberId = 'member-1'): void {
     this.emit('join', { memberId, memberAssignment });
   }
 
-  /** Resolves with the offsets that were resolved by the time fetching goes on. */
-  async deliver(partition: number, ids: readonly string[], { from = 0, isStale = false } = {}): Promise<string[]> {
+  /** Resolves with the offsets that were resolved by the time fetching goes on; later ones are added to it. */
+  async deliver(
+    partition: number,
+    ids: readonly string[],
+    { from = 0, isStale = false, headers = {} as Record<string, string> } = {},
+  ): Promise<string[]> {
     const resolved: string[] = [];
     const messages = ids.map((id, index) => ({
       offset: String(from + index),
@@ -81,13 +91,14 @@ export class ConsumerDouble {
       key: null,
       value: Buffer.from('{}'),
       attributes: 0,
-      headers: { ce_id: id, ce_source: 's' },
+      headers: { ce_id: id, ce_source: 's', ...headers },
     }));
     const last = String(from + ids.length - 1);
     const batch = { topic: 't', partition, highWatermark: String(from + ids.length), messages, lastOffset: () => last };
     await this.#eachBatch!({
       batch,
       resolveOffset: (offset: string) => resolved.push(offset),
+      heartbeat: async () => {},
       commitOffsetsIfNecessary: async ({ topics }: { topics: { topic: string; partitions: Committed[] }[] }) => {
         const error = this.commitErrors.shift();
         if (error) throw error;
@@ -107,7 +118,9 @@ export class KafkaDouble {
   readonly options: Record<string, unknown>[] = [];
   /** What each of the next producers' sends is answered with. */
   readonly answers: (() => unknown)[] = [];
-  readonly sent: { topic: string; messages: { headers: Record<string, unknown> }[] }[] = [];
+  readonly sent: { topic: string; compression?: number; messages: { headers: Record<string, unknown> }[] }[] = [];
+  /** Where dead letters end, for a replay of topic `t`. */
+  end = '0';
   producers = 0;
   /** Done to each new consumer. */
   prepare: (consumer: ConsumerDouble) => void = () => {};
@@ -132,6 +145,15 @@ export class KafkaDouble {
         if (given === acknowledged || answer === undefined) this.sent.push(request);
         return given;
       },
+    };
+  }
+
+  admin() {
+    return {
+      connect: async () => {},
+      disconnect: async () => {},
+      fetchTopicOffsets: async () => [{ partition: 0, low: '0', high: this.end }],
+      fetchOffsets: async () => [{ partitions: [{ partition: 0, offset: '-1' }] }],
     };
   }
 

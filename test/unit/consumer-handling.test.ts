@@ -5,7 +5,13 @@ import { Inbox } from '../../consumer-sdk/inbox/inbox.ts';
 import { PoisonError, TransientError } from '../../consumer-sdk/index.ts';
 import { type Handler, handleOnce } from '../../consumer-sdk/partition/handling.ts';
 import type { ConsumedMessage } from '../../consumer-sdk/record/message.ts';
-import { CommitFailedError, type LocalDatabase, misused, timedOut } from '../../local-transaction/local-database.ts';
+import {
+  CommitFailedError,
+  claimLost,
+  type LocalDatabase,
+  misused,
+  timedOut,
+} from '../../local-transaction/local-database.ts';
 import type { Row, Steps } from '../../local-transaction/statement.ts';
 
 /** A database that has, or does, what a test says. */
@@ -15,15 +21,29 @@ interface Plan {
   /** Whether anybody sees the row afterwards. Default: whether it was inserted. */
   isSeen?: boolean;
   opening?: Error;
+  /** What each statement before COMMIT fails with. */
   closing?: Error;
+  /** Why the driver gives the transaction up when the handler has returned. */
+  sealed?: Error;
   commit?: { error: Error; happened: boolean };
+  /** The tool runs a function that failed once more by itself. */
+  isTriedAgain?: boolean;
   /** Instead of everything. */
   transaction?: Error;
   query?: Error;
 }
 
 const run = (steps: Steps, answer: () => readonly Row[]): void => {
-  for (let step = steps.next(); !step.done; ) step = steps.next(answer());
+  for (let step = steps.next(); !step.done; ) {
+    let rows: readonly Row[];
+    try {
+      rows = answer();
+    } catch (error) {
+      step = steps.throw(error);
+      continue;
+    }
+    step = steps.next(rows);
+  }
 };
 
 const key = { consumer_group: 'g', source: 's', message_id: 'm' };
@@ -40,7 +60,14 @@ const database = (plan: Plan): LocalDatabase<string> => {
         if (conflict) throw conflict;
         return [];
       });
+      if (plan.isTriedAgain) {
+        try {
+          await work.business('tx');
+          run(work.closing(), () => []);
+        } catch {}
+      }
       const value = await work.business('tx');
+      if (plan.sealed) throw plan.sealed;
       run(work.closing(), () => {
         if (plan.closing) throw plan.closing;
         return [{ message_id: 'm', mine: 1 }];
@@ -119,6 +146,66 @@ t.test('only what the handler throws counts, and only while the database answers
   t.match(await handle({}, failing(undefined)), { fault: 'attempt' });
 });
 
+t.test('a connection that broke is the database’s only where the transaction’s own does not answer', async t => {
+  const reset = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+  const wrapped = new Error('could not save', { cause: reset });
+  const dead = new Error('Client has encountered a connection error and is not queryable');
+  for (const error of [reset, wrapped]) {
+    t.same(await handle({ closing: dead }, failing(error)), { kind: 'failed', error, fault: 'circumstances' });
+    t.same(await handle({ closing: reset }, failing(error)), { kind: 'failed', error, fault: 'circumstances' });
+    t.same(await handle({}, failing(error)), { kind: 'failed', error, fault: 'attempt' }, 'another connection');
+  }
+  const ended = claimLost('The database ended the transaction, and the error was caught.');
+  t.match(await handle({ sealed: ended }, failing(reset)), { fault: 'circumstances', error: reset });
+  t.match(await handle({ sealed: timedOut(5) }, failing(reset)), { fault: 'circumstances' }, 'no answer in time');
+  const running = misused('The function left 1 statement running.');
+  t.match(
+    await handle({ sealed: running }, failing(reset)),
+    { fault: 'attempt', error: reset },
+    'as one that fails may',
+  );
+  const aborted = Object.assign(new Error('current transaction is aborted'), { code: '25P02' });
+  t.match(await handle({ closing: aborted }, failing(reset)), { fault: 'attempt' });
+  t.match(await handle({ closing: dead, isSeen: true }, failing(reset)), { kind: 'repeat' });
+  const poison = new PoisonError('never', { cause: reset });
+  t.match(await handle({ closing: dead }, failing(poison)), { fault: 'poison' }, 'it said so');
+});
+
+t.test('a tool that runs the handler again is judged by the last time', async t => {
+  const errors = [Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), new Error('once')];
+  for (const error of errors) {
+    let tries = 0;
+    const once = () => {
+      tries += 1;
+      if (tries === 1) throw error;
+    };
+    t.same(await handle({ isTriedAgain: true }, once), { kind: 'handled' });
+    t.equal(tries, 2);
+  }
+});
+
+t.test('what the handler wrote may be refused at the end, each time: that counts', async t => {
+  const refused = [
+    { code: '23503' },
+    { code: '25P02' },
+    { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' },
+    { errno: 1452 },
+    { cause: { code: '23505' } },
+  ].map(fields => Object.assign(new Error('refused'), fields));
+  for (const error of refused) {
+    t.same(await handle({ closing: error }), { kind: 'failed', error, fault: 'attempt' });
+    t.match(await handle({ commit: { error, happened: false } }), {
+      fault: 'attempt',
+      error: { code: 'COMMIT_FAILED', cause: error },
+    });
+    t.match(await handle({ commit: { error, happened: true } }), { kind: 'repeat' });
+    t.match(await handle({ opening: error }), { fault: 'circumstances' }, 'before the handler it is not the handler’s');
+  }
+  t.match(await handle({ commit: { error: new Error('connection lost'), happened: false } }), {
+    fault: 'circumstances',
+  });
+});
+
 t.test('a misused transaction is the program’s fault, row or not', async t => {
   t.match(await handle({ transaction: misused('async'), isSeen: true }), { kind: 'fatal' });
   t.match(await handle({}, failing(misused('COMMIT is not for you'))), { kind: 'fatal' });
@@ -132,6 +219,10 @@ t.test('the database’s trouble is known through whatever wraps it', async t =>
     { code: '53300' },
     { code: '55P03' },
     { code: '25006' },
+    { code: '25P03' },
+    { code: '25P04' },
+    ...[1021, 1030, 1047, 1114, 1412].map(errno => ({ errno, sqlState: 'HY000' })),
+    { code: 'PROTOCOL_CONNECTION_LOST', fatal: true },
     { errno: 1213 },
     { errno: 1205 },
     { errno: 1020, sqlState: 'HY000' },

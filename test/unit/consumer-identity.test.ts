@@ -31,6 +31,7 @@ t.test('a record says who it is, or nobody is believed', async t => {
   ]) {
     t.equal(ownIdentity(broken), null);
   }
+  t.match(ownIdentity({ ...headers, ce_id: [Object, Buffer.from('1')] as never }), { id: '1' }, 'as kafkajs gives it');
   t.match(
     ownIdentity({ escrow_dlt_source: Buffer.from('kafka:t/0'), escrow_dlt_id: Buffer.from('7-1-ab') }),
     { source: 'kafka:t/0', id: '7-1-ab' },

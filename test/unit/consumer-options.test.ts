@@ -13,7 +13,7 @@ const good = { kafka, groupId: 'g', topics: ['t'], inbox };
 
 t.test('defaults', async t => {
   t.match(consumerSettings(good), {
-    ...{ attempts: 10, backOff: { initialMs: 500, maxMs: 60_000 }, unidentified: 'position', startFrom: 'earliest' },
+    ...{ attempts: 10, backOff: { initialMs: 500, maxMs: 60_000 }, unidentified: 'position' },
     ...{ concurrency: 4, handlerTimeoutMs: 60_000, commitIntervalMs: 1_000, closeTimeoutMs: 30_000 },
     ...{ stuckAfterMs: 120_000, silentAfterMs: 150_000, deadLetterTopic: null },
   });
@@ -34,7 +34,6 @@ t.test('what cannot be used is refused with a sentence', async t => {
     [{ deadLetter: {} }, /deadLetter.topic/],
     [{ unidentified: 'deadLetter' }, /no deadLetter.topic/],
     [{ unidentified: 'lose' }, /one of position, deadLetter, skip/],
-    [{ startFrom: 'middle' }, /startFrom/],
     [{ retry: { attempts: 0 } }, /retry.attempts/],
     [{ retry: { initialMs: 10, maxMs: 5 } }, /retry.maxMs/],
     [{ concurrency: 1.5 }, /concurrency/],
