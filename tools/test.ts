@@ -14,7 +14,7 @@ import { type DatabaseAvailability, mariadbAvailable, postgresAvailable } from '
 import type { DatabaseServer } from './databases/server.ts';
 import { kafkaAvailable, startKafka } from './kafka/cluster.ts';
 
-const FILE_TIMEOUT_MS = 240_000;
+const FILE_TIMEOUT_MS = 480_000;
 /** Files at the same time. Tests mostly wait; more would only make each other late. */
 const CONCURRENCY = 2;
 

@@ -83,8 +83,8 @@ app.get('/readyz', async (_request, response) => {
 
 const onError: ErrorRequestHandler = (error, _request, response, next) => {
   if (response.headersSent) return next(error);
-  if (error instanceof EscrowError && error.retryable) {
-    // Nothing happened: the order is not there, its message will never come.
+  if (error instanceof EscrowError && (error.retryable || error.code === 'NOT_COMMITTED')) {
+    // Nothing happened: the order is not there, its message will never come. Each request is a transaction of its own.
     response.status(503).set('retry-after', '1').json({ error: error.message, code: error.code });
     return;
   }

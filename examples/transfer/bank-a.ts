@@ -75,7 +75,7 @@ const serve = async <Tx>(ledger: Ledger<Tx>, fence: SqlFence<Tx>): Promise<void>
     response.setHeader('content-type', 'application/json');
     try {
       if (pathname === '/transfer') response.end(JSON.stringify(await transfer(await json(request))));
-      else response.end(JSON.stringify({ balance: await ledger.balance(searchParams.get('account')!) }));
+      else response.end(JSON.stringify({ balance: await ledger.balance(searchParams.get('account') ?? '') }));
     } catch (error) {
       const { name, message, code } = error as Error & { code?: string };
       response.statusCode = 422;

@@ -60,9 +60,12 @@ const serve = async <Tx>(ledger: Ledger<Tx>, inbox: Inbox<Tx>): Promise<void> =>
       ? createConsumer({ kafka, groupId: GROUP, topics: [options.topic], inbox })
       : new MemoryRecords({ url: options.memory, groupId: GROUP, topic: options.topic, inbox });
 
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     const { searchParams } = new URL(request.url!, 'http://localhost');
-    response.end(JSON.stringify({ balance: await ledger.balance(searchParams.get('account')!) }));
+    ledger.balance(searchParams.get('account') ?? '').then(
+      balance => response.end(JSON.stringify({ balance })),
+      (error: Error) => response.writeHead(500).end(JSON.stringify({ error: error.message })),
+    );
   });
   await new Promise<void>(resolve => server.listen(Number(options.port), '127.0.0.1', resolve));
 

@@ -20,7 +20,8 @@ export interface Ledger<Tx> {
   open(account: string, balance: number): Promise<void>;
   /** As part of the transaction. Throws where the account does not have that much. */
   book(tx: Tx, entry: Entry): void | Promise<void>;
-  balance(account: string): Promise<number>;
+  /** Null: there is no such account. */
+  balance(account: string): Promise<number | null>;
   close(): Promise<void>;
 }
 
@@ -53,7 +54,8 @@ export const sqliteLedger = (db: Database.Database): Ledger<Database.Database> =
     if (update.run(amount, account, amount).changes === 0) throw new NotEnough(entry);
     tx.prepare('insert into entries values (?, ?, ?)').run(transfer, account, amount);
   },
-  balance: async account => db.prepare('select balance from accounts where name = ?').pluck().get(account) as number,
+  balance: async account =>
+    (db.prepare('select balance from accounts where name = ?').pluck().get(account) as number | undefined) ?? null,
   close: async () => void db.close(),
 });
 
@@ -72,7 +74,7 @@ export const postgresLedger = (pool: pg.Pool): Ledger<pg.PoolClient> => ({
     await tx.query('insert into entries values ($1, $2, $3)', [transfer, account, amount]);
   },
   balance: async account =>
-    (await pool.query('select balance from accounts where name = $1', [account])).rows[0].balance,
+    (await pool.query('select balance from accounts where name = $1', [account])).rows[0]?.balance ?? null,
   close: () => pool.end(),
 });
 
@@ -93,7 +95,7 @@ export const mariadbLedger = (pool: mysql.Pool): Ledger<mysql.PoolConnection> =>
   },
   balance: async account => {
     const [rows] = await pool.query<mysql.RowDataPacket[]>('select balance from accounts where name = ?', [account]);
-    return rows[0]!.balance;
+    return rows[0]?.balance ?? null;
   },
   close: () => pool.end(),
 });
