@@ -9,7 +9,7 @@ import type { Found } from './fence-table.ts';
  * it may still be running. Throwing is no answer. Nothing guards it: an answer `rollback` while the transaction has not
  * begun yet, or is still under way, loses its messages.
  */
-export type WrittenCheck = (id: string) => Promise<Resolution>;
+export type WrittenCheck = (id: string) => Promise<Resolution> | Resolution;
 
 export class WrittenChecks implements VerdictSource<undefined> {
   readonly needsMessagesFirst = true;
