@@ -36,11 +36,11 @@ t.test('killed, away, and back', needsOwnKafka, async t => {
   await kafka.nodes[0]!.kill();
   await until('health says so', () => consumer.health().status === 'stuck');
   t.match(consumer.health().reason, /no answer of Kafka|cannot be committed|have kept ending/);
+  // Whether kafkajs finds it again by itself or is replaced depends on how soon it is back.
   await kafka.nodes[0]!.start();
   await send();
   await until('they came', () => ledger.count() === sent);
   await until('health says so', () => consumer.health().status === 'ok');
-  t.ok(consumer.health().restarts > 0);
 
   kafka.nodes[0]!.pause();
   await until('health says so', () => consumer.health().status === 'stuck');
