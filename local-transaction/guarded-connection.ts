@@ -31,6 +31,7 @@ export class GuardedConnection<C extends object> {
   readonly #rules: Rules;
   #running = 0;
   #isOver = false;
+  #refused: Error | null = null;
   #ended: unknown = null;
 
   constructor(connection: C, rules: Rules) {
@@ -53,6 +54,7 @@ export class GuardedConnection<C extends object> {
   /** No statement is sent through the handle any more. Returns why its transaction must not be committed, or null. */
   seal(): Error | null {
     this.#isOver = true;
+    if (this.#refused !== null) return this.#refused;
     if (this.#ended !== null) {
       const said = this.#ended instanceof Error ? this.#ended.message : String(this.#ended);
       return claimLost(
@@ -70,6 +72,8 @@ export class GuardedConnection<C extends object> {
         : this.#rules.objection(withoutLeadingComments(textOf(args[0])));
       if (objection !== null) {
         if (typeof callback !== 'function') return Promise.reject(misused(objection));
+        // The function may be over before its callback hears of it.
+        this.#refused ??= misused(objection);
         queueMicrotask(() => (callback as Method)(misused(objection)));
         return undefined;
       }
