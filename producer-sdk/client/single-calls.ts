@@ -46,17 +46,22 @@ export class SingleCalls {
     const allowedMs = wholeNumber('deadlineMs', deadlineMs ?? this.#settings.deadlineMs);
     const deadline = clock.monotonic() + allowedMs;
     let cause: EscrowError | undefined;
+    let isOver = false;
     for (let attempts = 1; ; attempts += 1) {
       const left = deadline - clock.monotonic();
-      if (left < SHORTEST_MS) throw new NoAnswerError(attempts - 1, allowedMs, { transactionId, cause });
       if (signal?.aborted) throw new CallAbortedError({ cause: signal.reason, transactionId });
+      if (isOver || left < SHORTEST_MS) throw new NoAnswerError(attempts - 1, allowedMs, { transactionId, cause });
       const verdict = judgeSingle(
         ...(await this.#ask(question, Math.min(left, this.#settings.requestTimeoutMs), signal)),
       );
       if (verdict.kind === 'answered') return verdict.results;
       if (verdict.kind === 'refused') throw verdict.errorFor(transactionId);
       cause = verdict.error;
-      await this.#rest(Math.min(pauseMs(attempts, verdict.retryAfterMs), deadline - clock.monotonic()), signal);
+      const pause = pauseMs(attempts, verdict.retryAfterMs);
+      const rest = deadline - clock.monotonic();
+      // Timers end a little early at times, and would leave room for an attempt that nobody asked for.
+      isOver = pause >= rest;
+      await this.#rest(Math.min(pause, rest), signal);
     }
   }
 

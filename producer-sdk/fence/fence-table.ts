@@ -119,11 +119,11 @@ export const unsettledRows = (
   after: string,
   minAgeMs: number,
   limit: number,
-): Statement => page(group, after, `settled_at is null and created_at < ${before(dialect, minAgeMs)}`, limit);
+): Statement => page(group, after, `settled_at is null and created_at <= ${before(dialect, minAgeMs)}`, limit);
 
-/** Rows that were seen ended longer ago than that. */
+/** Rows that were seen ended that long ago. */
 export const expiredRows = (dialect: Dialect, group: string, after: string, ageMs: number, limit: number): Statement =>
-  page(group, after, `settled_at < ${before(dialect, ageMs)}`, limit);
+  page(group, after, `settled_at <= ${before(dialect, ageMs)}`, limit);
 
 const page = (group: string, after: string, condition: string, limit: number): Statement => ({
   parts: [

@@ -3,7 +3,7 @@ import { BrokerModel, type State } from './broker-model.ts';
 import { ChoiceTree, Diverged } from './choice-tree.ts';
 import type { Part } from './parts.ts';
 import type { Run } from './port.ts';
-import { Stage } from './stage.ts';
+import { type Director, Stage } from './stage.ts';
 import { setAge } from './standing-time.ts';
 import { type Cast, contradictions, digestOf, Story } from './story.ts';
 import type { World } from './world.ts';
@@ -19,6 +19,8 @@ export interface Family {
   readonly callFates?: Run['callFates'];
   /** What the broker is set back to, at any time after it was that. */
   readonly restoredTo?: State;
+  /** Many may wait for one lock, and the server chooses: such runs can be made, and not enumerated. */
+  readonly isCrowded?: boolean;
   /** Begins with empty tables each time. */
   readonly isAlone?: boolean;
 }
@@ -37,11 +39,8 @@ export interface Count {
   readonly contradicted: { readonly path: readonly string[]; readonly what: readonly string[] }[];
 }
 
-/**
- * Where two wait for the lock that a third one gives up, the server chooses who gets it; the same way is gone again until it
- * chooses as it did when the way was found. The other choice is a way of its own: that in which they come one by one.
- */
-const ATTEMPTS = 30;
+/** Of a run that was offered something else than before: a machine under load may lose a connection. */
+const ATTEMPTS = 5;
 const MOST_FAILURES = 10;
 let runs = 0;
 
@@ -65,6 +64,7 @@ export const enumerate = async (world: World, family: Family, options: Enumerati
   let failures = 0;
   do {
     for (let attempt = 1; ; attempt += 1) {
+      tree.begin();
       try {
         const what = await runOnce(world, family, tree, count.digests);
         if (what === null) count.equal += 1;
@@ -104,7 +104,7 @@ const castOf = ({ parts, restoredTo }: Family): Cast => {
 const runOnce = async (
   world: World,
   family: Family,
-  tree: ChoiceTree,
+  tree: Director,
   digests: Set<string>,
 ): Promise<string[] | null> => {
   const { parts, mortal = [], deaths = 1, commitFates = {}, callFates = {}, restoredTo, isAlone = false } = family;
@@ -112,8 +112,14 @@ const runOnce = async (
   const broker = new BrokerModel(story.id);
   setAge(false);
   if (isAlone) await world.clear();
-  tree.begin();
-  const stage = new Stage({ tree, waiting: ids => world.waiting(ids), kill: id => world.kill(id), mortal, deaths });
+  const stage = new Stage({
+    tree,
+    waiting: ids => world.waiting(ids),
+    kill: id => world.kill(id),
+    mortal,
+    deaths,
+    isCrowded: family.isCrowded ?? false,
+  });
   const rowNow = async (): Promise<Story['row']> => (await world.row(story.id)) ?? story.purged;
   const isOld = (): boolean => story.purged !== null && world.fault !== 'no age rule';
   const purge = async (): Promise<void> => {
@@ -151,4 +157,32 @@ const runOnce = async (
   story.effects = await world.effects(story.id);
   digests.add(digestOf(story, broker));
   return contradictions(story, broker, castOf(family));
+};
+
+/** Takes these, in this order, as soon as they can be taken; then whatever comes first. */
+const script = (keys: readonly string[]): Director => {
+  const left = [...keys];
+  return {
+    take: choices => {
+      const next = choices.find(({ key }) => key === left[0]);
+      if (next !== undefined) left.shift();
+      return (next ?? choices[0]!).key;
+    },
+    alsoOffer: () => {},
+  };
+};
+
+/** The same run many times, for what the server chooses. Everything that contradicts the promise. */
+export const repeat = async (
+  world: World,
+  family: Family,
+  keys: readonly string[],
+  times: number,
+): Promise<{ readonly contradicted: readonly string[]; readonly ends: number }> => {
+  const digests = new Set<string>();
+  const contradicted: string[] = [];
+  for (let round = 0; round < times; round += 1) {
+    contradicted.push(...((await runOnce(world, family, script(keys), digests)) ?? []));
+  }
+  return { contradicted, ends: digests.size };
 };

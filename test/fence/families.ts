@@ -152,3 +152,20 @@ export const more = (dialect: Dialect): Family[] => [
   },
   { name: 'two checks', parts: { L1: early('write'), C1: CHECK, C2: CHECK }, mortal: ['C1'] },
 ];
+
+const UNTIL_CLAIMED = ['L1 prepare at the broker', 'L1 begin', 'L1 claim', 'L1 write'];
+const TWO_CHECKS = ['C1 is asked', 'C1 read all', 'C2 is asked', 'C2 read all'];
+const THE_OTHERS = ['L2 prepare at the broker', 'L2 begin', 'L2 claim', 'C1 verdict', 'C2 verdict'];
+
+/** Three wait for the lock of a fourth one, which then commits or rolls back; and what leads there. */
+export const crowds: readonly { readonly family: Family; readonly keys: readonly string[] }[] = [
+  early('write'),
+  early('write', 'throw'),
+].map((L1, index) => ({
+  family: {
+    name: index === 0 ? 'a crowd waits for a commit' : 'a crowd waits for a rollback',
+    parts: { L1, L2: early('write'), C1: CHECK, C2: CHECK },
+    isCrowded: true,
+  },
+  keys: [...UNTIL_CLAIMED, ...TWO_CHECKS, ...THE_OTHERS],
+}));

@@ -28,7 +28,8 @@ const TOUCHES: Record<string, Touch> = {
   deadlock: 'write',
 };
 
-const MAY_WAIT = new Set(['claim', 'verdict', 'write']);
+/** For the row of the transaction, which all of them are about. */
+const MAY_WAIT = new Set(['claim', 'verdict']);
 
 export interface Run {
   readonly stage: Stage;

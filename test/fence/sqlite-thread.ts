@@ -168,17 +168,15 @@ const endPatience = (): void => {
 
 const LONG_MS = 200;
 const stopTimers = (): void => {
-  const clear = globalThis.clearTimeout;
-  const real = globalThis.setTimeout;
   const stopped = (act: () => void, ms = 0): unknown => {
-    if (ms < LONG_MS) return real(act, 0);
+    if (ms < LONG_MS) return setImmediate(act);
     patience.add(act);
     return act;
   };
   globalThis.setTimeout = stopped as unknown as typeof setTimeout;
   globalThis.clearTimeout = (timer: unknown) => {
     if (typeof timer === 'function') patience.delete(timer as () => void);
-    else clear(timer as NodeJS.Timeout);
+    else clearImmediate(timer as NodeJS.Immediate | undefined);
   };
 };
 

@@ -92,14 +92,19 @@ export class Participant {
   }
 }
 
+/** Says what happens next. */
+export type Director = Pick<ChoiceTree, 'take' | 'alsoOffer'>;
+
 export interface StageOptions {
-  readonly tree: ChoiceTree;
+  readonly tree: Director;
   /** Of these sessions, those that wait for a lock. */
   waiting(ids: readonly number[]): Promise<ReadonlySet<number>>;
   /** Ends this session from the side of the server, whatever it waits for; resolves when it is gone. */
   kill(id: number): Promise<void>;
   /** Participants that may die, at any gate, once. */
   readonly mortal: readonly string[];
+  /** Whether many may wait for one lock at the same time. */
+  readonly isCrowded: boolean;
   /** How many may die in one run. */
   readonly deaths: number;
 }
@@ -184,9 +189,18 @@ export class Stage {
   #offersOf(participant: Participant): Offer[] {
     if (participant.status === 'waiting for a lock') return this.#isMortal(participant) ? [killing(participant)] : [];
     if (participant.status !== 'at a gate') return [];
-    const fates = participant.gate!.fates();
+    const fates = this.#fatesOf(participant.gate!);
     const mayCrash = fates.length > 0 && this.#mayCrash(participant);
     return [...fates, ...(mayCrash ? (['crash'] as const) : [])].map(fate => offer(participant, fate));
+  }
+
+  /**
+   * Where two wait for the same lock, the server says who gets it, and no run could be made twice. So one waits at a time:
+   * to come while another one waits is to come after it, or to give up. Crowds are tried apart.
+   */
+  #fatesOf(gate: Gate): readonly Fate[] {
+    const isTaken = this.#participants.some(({ status }) => status === 'waiting for a lock');
+    return gate.mayWait && isTaken && !this.#options.isCrowded ? ['time-out'] : gate.fates();
   }
 
   /** What showed itself, in an earlier run, to be possible besides what is offered at once. */
@@ -247,20 +261,16 @@ export class Stage {
       if (busy.every(({ status }) => status === 'in the database') && this.#mayWait(busy)) {
         // Only where all of them wait: what one of them does may let another one go on. Twice, since one that runs into
         // a deadlock waits too, until the server has seen it.
-        if ((await this.#wait(busy)) && (await this.#wait(busy))) {
-          for (const participant of busy) participant.status = 'waiting for a lock';
-        }
+        const [first, second] = [await this.#options.waiting(idsOf(busy)), await this.#options.waiting(idsOf(busy))];
+        const waits = ({ status, session }: Participant): boolean =>
+          status === 'in the database' && first.has(session!.id) && second.has(session!.id);
+        if (busy.every(waits)) for (const participant of busy) participant.status = 'waiting for a lock';
       } else {
         const tick = setTimeout(this.#change, STUCK_AFTER_MS);
         await changed;
         clearTimeout(tick);
       }
     }
-  }
-
-  async #wait(busy: readonly Participant[]): Promise<boolean> {
-    const waiting = await this.#options.waiting(busy.map(({ session }) => session!.id));
-    return busy.every(({ status, session }) => status === 'in the database' && waiting.has(session!.id));
   }
 
   /** Somebody holds what could be waited for. */
@@ -271,6 +281,8 @@ export class Stage {
     );
   }
 }
+
+const idsOf = (participants: readonly Participant[]): number[] => participants.map(({ session }) => session!.id);
 
 interface Offer extends Choice {
   readonly participant: Participant;
