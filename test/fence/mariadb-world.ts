@@ -126,7 +126,9 @@ export class MariadbWorld extends ServerWorld {
   /** `information_schema.innodb_trx` is up to 100 ms old; the report is not. */
   async waiting(ids: readonly number[]): Promise<ReadonlySet<number>> {
     const [report] = await this.ask('show engine innodb status');
-    const waiting = [...String(report!.Status).matchAll(WAITING)].map(([, id]) => Number(id));
+    // Before the list stands the last deadlock, with transactions that waited then.
+    const [, list = ''] = String(report!.Status).split('LIST OF TRANSACTIONS');
+    const waiting = [...list.matchAll(WAITING)].map(([, id]) => Number(id));
     return new Set(waiting.filter(id => ids.includes(id)));
   }
 
