@@ -1,14 +1,15 @@
-/** `npm run torture -- two-banks`: runs it and says whether the promise held. Exit code 0 held, 1 broken, 2 wrong use. */
+/** `npm run torture -- two-banks`: runs it and says whether the promise held. */
 import { parseArgs } from 'node:util';
 import { KINDS, whyNot } from '../examples/transfer/databases.ts';
 import { kafkaAvailable, startKafka } from '../tools/kafka/cluster.ts';
+import { oneOf, wholeNumber } from './arguments.ts';
 import { FAULTS } from './hooks/settings.ts';
 import { record } from './record.ts';
 import { KAFKA_PROPERTIES } from './stage.ts';
 import { type RunOptions, runTwoBanks } from './two-banks.ts';
 import { replayCommand, verdictText } from './verdict-text.ts';
 
-const HELP = `Transfers between two banks while everything dies, and a judge at the end.
+export const TWO_BANKS_HELP = `Transfers between two banks while everything dies, and a judge at the end.
 
   npm run torture -- two-banks [options]
 
@@ -22,24 +23,11 @@ const HELP = `Transfers between two banks while everything dies, and a judge at 
 It needs Java 17 and Maven, for a Kafka of its own that can be killed.
 `;
 
-const wholeNumber = (name: string, text: string): number => {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`--${name} must be a whole number above 0.`);
-  return value;
-};
-
-const oneOf = <T extends string>(name: string, all: readonly T[], text: string): T => {
-  const found = all.find(one => one === text);
-  if (found === undefined) throw new RangeError(`--${name} must be one of ${all.join(', ')}.`);
-  return found;
-};
-
 type Wanted = Omit<RunOptions, 'kafka'> & { readonly isRecorded: boolean };
 
-const read = (args: string[]): Wanted => {
-  const { values, positionals } = parseArgs({
+const wantedIn = (args: string[]): Wanted => {
+  const { values } = parseArgs({
     args,
-    allowPositionals: true,
     options: {
       transfers: { type: 'string', default: '20000' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
@@ -49,7 +37,6 @@ const read = (args: string[]): Wanted => {
       record: { type: 'boolean', default: false },
     },
   });
-  if (positionals.join() !== 'two-banks') throw new RangeError('Say what to run: two-banks.');
   const transfers = wholeNumber('transfers', values.transfers);
   return {
     transfers,
@@ -64,18 +51,9 @@ const read = (args: string[]): Wanted => {
   };
 };
 
-const main = async (args: string[]): Promise<number> => {
-  let wanted: Wanted;
-  try {
-    if (args.includes('--help') || args.length === 0) {
-      console.log(HELP);
-      return args.length === 0 ? 2 : 0;
-    }
-    wanted = read(args);
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${HELP}`);
-    return 2;
-  }
+/** Exit code 0: the promise held, 1: it did not, 2: it cannot run here. Throws where the arguments are wrong. */
+export const twoBanksCommand = async (args: string[]): Promise<number> => {
+  const wanted = wantedIn(args);
   const env = { ...process.env, KAFKA_BROKERS: undefined };
   const { how, why } = kafkaAvailable(env);
   const objection = whyNot(wanted.database) ?? (how === 'java' ? null : (why ?? 'Killing Kafka needs Java and Maven.'));
@@ -95,5 +73,3 @@ const main = async (args: string[]): Promise<number> => {
     await kafka.close();
   }
 };
-
-process.exitCode = await main(process.argv.slice(2));

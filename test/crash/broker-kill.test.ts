@@ -1,10 +1,10 @@
 /** The broker killed in any state: what it acknowledged it still knows, and what it never promised never appears. */
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import { audit, hasAll, Load, NOTHING_WRONG } from '../../torture/load.ts';
 import { BrokerProcess, eventually, kafkaArgs, startBrokerProcess } from '../support/broker-process.ts';
 import { startCheckHandler } from '../support/check-handler.ts';
 import { needsKafka, newTopic, sharedKafka } from '../support/kafka.ts';
-import { audit, hasAll, Load, NOTHING_WRONG } from '../support/load.ts';
 import { openConnection } from '../support/raw-http.ts';
 import { readTopic } from '../support/topics.ts';
 import { commit, gauges, inState, list, prepare, show, shows } from '../support/transactions.ts';

@@ -2,9 +2,9 @@
 import { Kafka } from 'kafkajs';
 import t, { type Test } from 'tap';
 import type { KafkaCluster, KafkaNode } from '../../tools/kafka/cluster.ts';
+import { audit, hasAll, Load, NOTHING_WRONG } from '../../torture/load.ts';
 import { type BrokerProcess, eventually, kafkaArgs, startBrokerProcess } from '../support/broker-process.ts';
 import { needsOwnKafka, newTopic, ownKafka } from '../support/kafka.ts';
-import { audit, hasAll, Load, NOTHING_WRONG } from '../support/load.ts';
 import {
   addPartitions,
   createTopic,

@@ -1,8 +1,8 @@
 /** Three Kafka nodes, restarted one after the other under load, behind a real broker process. */
 import t from 'tap';
+import { audit, hasAll, Load, NOTHING_WRONG } from '../../torture/load.ts';
 import { eventually, kafkaArgs, startBrokerProcess } from '../support/broker-process.ts';
 import { needsOwnKafka, newTopic, ownKafka } from '../support/kafka.ts';
-import { audit, hasAll, Load, NOTHING_WRONG } from '../support/load.ts';
 import { readTopic } from '../support/topics.ts';
 import { gauges } from '../support/transactions.ts';
 

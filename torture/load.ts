@@ -3,8 +3,9 @@
  * remember what was acknowledged. And the auditor, who holds that against what consumers see.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Answer, BrokerProcess } from './broker-process.ts';
-import type { TopicRecord } from './topics.ts';
+import type { Answer, BrokerProcess } from '../test/support/broker-process.ts';
+import type { TopicRecord } from '../test/support/topics.ts';
+import type { CallHistory, Operation } from './call-history.ts';
 
 export interface LoadOptions {
   group: string;
@@ -13,6 +14,10 @@ export interface LoadOptions {
   producers?: number;
   /** Between two transactions of one producer. */
   pauseMs?: number;
+  /** Where every call is written down: before it is sent, and when its answer is there. */
+  history?: CallHistory;
+  /** Waits so long for an answer, repeating the call, before it gives up and rejects. */
+  patienceMs?: number;
 }
 
 export interface Acknowledged {
@@ -36,7 +41,8 @@ export class Load {
   /** Commits and rollbacks that came after the opposite one, and were refused. */
   contradicted = 0;
   readonly #broker: BrokerProcess;
-  readonly #options: Required<LoadOptions>;
+  readonly #options: Required<Omit<LoadOptions, 'history'>>;
+  readonly #history: CallHistory | null;
   readonly #prefix = `load-${process.pid}-${loads++}`;
   readonly #producers: Promise<void>[] = [];
   #number = 0;
@@ -44,7 +50,8 @@ export class Load {
 
   constructor(broker: BrokerProcess, options: LoadOptions) {
     this.#broker = broker;
-    this.#options = { producers: 6, pauseMs: 10, ...options };
+    this.#options = { producers: 6, pauseMs: 10, patienceMs: ANSWERED_WITHIN_MS, ...options };
+    this.#history = options.history ?? null;
   }
 
   start(): void {
@@ -84,7 +91,8 @@ export class Load {
     const number = this.#number++;
     const topic = topics[number % topics.length]!;
     const message = { topic, key, payload: JSON.stringify({ id, number }) };
-    const made = await this.#insist('/v1/transactions', { id, group, messages: [message] });
+    const about = { id, topic, key, number };
+    const made = await this.#insist('prepare', about, '/v1/transactions', { id, group, messages: [message] });
     if (made.status !== 201 && made.status !== 200) return void this.wrong.push(`prepare ${id}: ${told(made)}`);
     const entry: Acknowledged = { id, topic, key, number, state: 'prepared' };
     this.acknowledged.set(id, entry);
@@ -93,29 +101,39 @@ export class Load {
     const [act, opposite, state] =
       draw < 7 ? (['commit', 'rollback', 'committed'] as const) : (['rollback', 'commit', 'rolled_back'] as const);
     // Now and then twice at once, as a client does that was too impatient.
-    const calls = Array.from({ length: number % 4 === 0 ? 2 : 1 }, () => this.#insist(`/v1/transactions/${id}/${act}`));
+    const calls = Array.from({ length: number % 4 === 0 ? 2 : 1 }, () =>
+      this.#insist(act, about, `/v1/transactions/${id}/${act}`),
+    );
     for (const answer of await Promise.all(calls)) {
       if (answer.status !== 200 || answer.body.state !== state) this.wrong.push(`${act} ${id}: ${told(answer)}`);
     }
     entry.state = state;
     if (number % 20 !== 0) return;
-    const refused = await this.#insist(`/v1/transactions/${id}/${opposite}`);
+    const refused = await this.#insist(opposite, about, `/v1/transactions/${id}/${opposite}`);
     if (refused.status !== 409 || refused.body.state !== state) this.wrong.push(`${opposite} ${id}: ${told(refused)}`);
     this.contradicted++;
   }
 
   /** Until there is an answer that says something. */
-  async #insist(path: string, body?: unknown): Promise<Answer> {
-    const deadline = performance.now() + ANSWERED_WITHIN_MS;
+  async #insist(op: Operation, about: About, path: string, body?: unknown): Promise<Answer> {
+    const deadline = performance.now() + this.#options.patienceMs;
     for (;;) {
+      this.#history?.write({ event: 'invoke', op, ...about });
       const answer = await this.#broker.post(path, body).catch(error => error as Error);
-      if (!(answer instanceof Error) && answer.status < 500) return answer;
+      if (!(answer instanceof Error) && answer.status < 500) {
+        const isOk = answer.status < 300;
+        this.#history?.write({ event: isOk ? 'ok' : 'fail', op, ...about, state: String(answer.body.state) });
+        return answer;
+      }
       const why = answer instanceof Error ? String(answer.cause ?? answer) : told(answer);
+      this.#history?.write({ event: 'info', op, ...about, why });
       if (performance.now() > deadline) throw new Error(`no answer to ${path}: ${why}`);
       await delay(20);
     }
   }
 }
+
+type About = Pick<Acknowledged, 'id' | 'topic' | 'key' | 'number'>;
 
 const told = ({ status, body }: Answer): string => `${status} ${JSON.stringify(body)}`;
 
