@@ -1,6 +1,6 @@
 /** Commit, rollback, and an operator's acts: who decided, what stands, and what the history says. */
 import t from 'tap';
-import { isProblem, startServer, type TestServer } from '../support/http-server.ts';
+import { isProblem, startServer, type TestServer, transaction } from '../support/http-server.ts';
 
 const KEY = 'an-operator-key-of-at-least-32-characters';
 const AS_OPERATOR = { authorization: `Bearer ${KEY}` };
@@ -183,4 +183,19 @@ t.test('the history tells all of it in the order of time', async t => {
       ['.050Z', 'forwarded', 't1.1 to transfers/0 at offset 58'],
     ],
   );
+});
+
+t.test('ids are told apart byte for byte: by case, and where one begins with the other', async t => {
+  const s = await startServer(t);
+  await s.createGroup('g');
+  const ids = ['order-1', 'order-10', 'order-100', 'ORDER-1', 'Order-1', 'order-1.'];
+  for (const id of ids) t.equal((await s.call('POST', '/v1/transactions', transaction(id))).statusCode, 201, id);
+  for (const [i, id] of ids.entries()) {
+    const act = i % 2 === 0 ? 'commit' : 'rollback';
+    t.equal((await s.call('POST', `/v1/transactions/${id}/${act}`)).statusCode, 200, id);
+  }
+  for (const [i, id] of ids.entries()) {
+    const { state } = (await s.call('GET', `/v1/transactions/${id}`)).json();
+    t.equal(state, i % 2 === 0 ? 'committed' : 'rolled_back', id);
+  }
 });
