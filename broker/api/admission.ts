@@ -1,15 +1,20 @@
-/** Too much at once is refused at the door, new transactions first: what is begun must be able to end. */
+/**
+ * Too much at once is refused at the door, in this order: lists, new transactions, operators' checks, and last of all
+ * what ends something. What is begun must be able to end.
+ */
 import type { Coordinator } from '../coordinator/coordinator.ts';
 import type { Fault } from './problem.ts';
 
 type Waiting = Pick<Coordinator, 'waiting' | 'waitingOf'>;
 
-/** Commands that wait for their commit before a prepare is refused, and before anything is. */
-const MAX_WAITING = { prepare: 10_000, anything: 40_000 } as const;
+/** Commands that wait for their commit before each of these is refused. Lists go before even a greedy group's prepares. */
+const MAX_WAITING = { list: 2_000, prepare: 10_000, check: 20_000, anything: 40_000 } as const;
 /** Payloads, keys and headers of prepares that wait, before a further one is refused. */
 const MAX_WAITING_BYTES = 128 * 1024 * 1024;
 /** A group's part of both: there is room left for others whatever one wants. */
 const GROUP_SHARE = 1 / 4;
+
+const tooMany = (commands: number): Fault => refusal('OVERLOADED', `Too many commands wait for the disk (${commands})`);
 
 const refusal = (code: 'OVERLOADED' | 'TOO_MANY_REQUESTS', detail: string): Fault => ({
   code,
@@ -21,7 +26,7 @@ export const judgeLoad = (coordinator: Waiting, group: string | null): Fault | n
   const { commands, bytes } = coordinator.waiting;
   const most = group === null ? MAX_WAITING.anything : MAX_WAITING.prepare;
   if (commands >= most || (group !== null && bytes >= MAX_WAITING_BYTES)) {
-    return refusal('OVERLOADED', `Too many commands wait for the disk (${commands})`);
+    return tooMany(commands);
   }
   if (group === null) return null;
   const own = coordinator.waitingOf(group);
@@ -30,4 +35,10 @@ export const judgeLoad = (coordinator: Waiting, group: string | null): Fault | n
     'TOO_MANY_REQUESTS',
     `Too many prepares of producer group ${group} wait for the disk (${own.commands})`,
   );
+};
+
+/** Null where there is time for what nobody's transaction waits for: a list, or an operator's "ask now". */
+export const judgeLeisure = (coordinator: Pick<Waiting, 'waiting'>, what: 'list' | 'check'): Fault | null => {
+  const { commands } = coordinator.waiting;
+  return commands >= MAX_WAITING[what] ? tooMany(commands) : null;
 };

@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { TransactionListItem } from '../protocol/wire.ts';
 import type { Transaction } from '../transaction/transaction.ts';
 import { DetailQuery, ListQuery, TransactionPath } from './address-schemas.ts';
+import { judgeLeisure } from './admission.ts';
 import { TransactionDetailSchema, TransactionListSchema } from './answer-schemas.ts';
 import { listItem, transactionDetail } from './bodies.ts';
 import { cursorOf, type ListRequest, readListQuery } from './list-query.ts';
@@ -26,7 +27,7 @@ const explained = (transaction: Transaction, forwarding: Forwarding): Transactio
 });
 
 export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app, settings) => {
-  const { store, clock, forwarding } = settings;
+  const { coordinator, store, clock, forwarding } = settings;
   const tags = ['transactions'];
 
   app.get(
@@ -74,7 +75,10 @@ export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings>
         response: { 200: { ...TransactionListSchema, description: 'A page.' } },
       },
     },
-    async request => page(readListQuery(request.query)),
+    async (request, reply) => {
+      const overload = judgeLeisure(coordinator, 'list');
+      return overload === null ? page(readListQuery(request.query)) : sendProblem(request, reply, overload);
+    },
   );
 
   const page = async ({ filter, limit, before, filterHash }: ListRequest) => {

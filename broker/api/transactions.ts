@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Command, Outcome } from '../coordinator/commands.ts';
 import { TransactionPath } from './address-schemas.ts';
-import { judgeLoad } from './admission.ts';
+import { judgeLeisure, judgeLoad } from './admission.ts';
 import { TransactionListItemSchema, TransactionSchema } from './answer-schemas.ts';
 import { listItem, transactionBody } from './bodies.ts';
 import { judgeResolver } from './caller.ts';
@@ -116,7 +116,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
       },
     },
     async (request, reply) => {
-      const overload = judgeLoad(coordinator, null);
+      const overload = judgeLeisure(coordinator, 'check');
       if (overload !== null) return sendProblem(request, reply, overload);
       const outcome = await submit({ type: 'ask', id: request.params.id, reason: request.body.reason });
       if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);

@@ -146,6 +146,11 @@ t.test('what the broker itself cannot do', async t => {
     }));
     await s.createGroup('g');
     await s.prepare('t1');
+    load.commands = 2_000;
+    const list = await s.call('GET', '/v1/transactions');
+    isProblem(t, list, 'OVERLOADED', 'lists go first');
+    t.equal(list.headers['retry-after'], '1');
+    await s.prepare('t0');
     load.commands = 10_000;
     const answer = await s.call('POST', '/v1/transactions', transaction('t2'));
     isProblem(t, answer, 'OVERLOADED');
@@ -158,6 +163,9 @@ t.test('what the broker itself cannot do', async t => {
     load.commands = 0;
     load.bytes = 128 * 1024 * 1024;
     isProblem(t, await s.call('POST', '/v1/transactions', transaction('t2')), 'OVERLOADED');
+    load.commands = 20_000;
+    isProblem(t, await s.call('POST', '/v1/transactions/t0/check', REASON), 'OVERLOADED', 'then checks');
+    t.equal((await s.call('POST', '/v1/transactions/t0/rollback')).statusCode, 200, 'resolutions go last');
     load.commands = 40_000;
     isProblem(t, await s.call('POST', '/v1/transactions/t1/commit'), 'OVERLOADED');
     isProblem(t, await s.call('POST', '/v1/transactions/t1/check', REASON), 'OVERLOADED');
