@@ -1,4 +1,5 @@
 /** Every promise that has a proof here, in the order of docs/reliability.md. */
 import type { Proof } from '../proof.ts';
+import { P4 } from './p04-resolution-never-flips.ts';
 
-export const PROOFS: readonly Proof[] = [];
+export const PROOFS: readonly Proof[] = [P4];
