@@ -1,5 +1,6 @@
 /** Every promise that has a proof here, in the order of docs/reliability.md. */
 import type { Proof } from '../proof.ts';
+import { P1 } from './p01-power-cut.ts';
 import { P4 } from './p04-resolution-never-flips.ts';
 
-export const PROOFS: readonly Proof[] = [P4];
+export const PROOFS: readonly Proof[] = [P1, P4];

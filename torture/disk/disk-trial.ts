@@ -1,0 +1,106 @@
+/** A broker whose disk is treated badly, producers that go on meanwhile, and the judge of what they were told. */
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BrokerProcess } from '../../test/support/broker-process.ts';
+import { list } from '../../test/support/transactions.ts';
+import { judgeCalls } from '../call-checker.ts';
+import { type CallEvent, CallHistory } from '../call-history.ts';
+import { Load, type LoadOptions } from '../load.ts';
+import { environmentWith, type PlantedFault } from '../planted-fault.ts';
+
+const GROUP = 'load';
+const TOPICS = ['transfers', 'audit'] as const;
+/** A broker that answers at all acknowledges something within that. */
+const PATIENCE_MS = 60_000;
+/** A broker that ends by itself does so within that. */
+const ENDS_WITHIN_MS = 5_000;
+
+class CountingHistory extends CallHistory {
+  acknowledged = 0;
+
+  override write(event: CallEvent): void {
+    if (event.event === 'ok') this.acknowledged++;
+    super.write(event);
+  }
+}
+
+export interface DiskTrialOptions extends Pick<LoadOptions, 'producers' | 'pauseMs' | 'payloadBytes'> {
+  /** The broker's data folder. */
+  readonly dataDir: string;
+  /** Of the history: on another disk. */
+  readonly folder: string;
+  readonly fault: PlantedFault | null;
+  readonly args?: readonly string[];
+}
+
+export class DiskTrial {
+  readonly broker: BrokerProcess;
+  readonly load: Load;
+  /** Of the restarts, from the start of the process until it listens, milliseconds. */
+  readonly startsMs: number[] = [];
+  readonly #history: CountingHistory;
+
+  private constructor(options: DiskTrialOptions, broker: BrokerProcess) {
+    const { folder, producers = 16, pauseMs = 1, payloadBytes = 0 } = options;
+    this.broker = broker;
+    this.#history = new CountingHistory(join(folder, 'history.jsonl'));
+    const history = this.#history;
+    this.load = new Load(broker, { group: GROUP, topics: TOPICS, producers, pauseMs, payloadBytes, history });
+  }
+
+  /** The broker runs, nothing goes on yet. */
+  static async open(options: DiskTrialOptions): Promise<DiskTrial> {
+    const { dataDir, fault, args = [] } = options;
+    const env = environmentWith(fault);
+    const broker = new BrokerProcess(dataDir, { args: ['--publisher', 'memory', ...args], env });
+    await broker.start();
+    await broker.put(`/v1/producer-groups/${GROUP}`, {});
+    return new DiskTrial(options, broker);
+  }
+
+  /** Answers that acknowledged something. */
+  get acknowledged(): number {
+    return this.#history.acknowledged;
+  }
+
+  /** Resolves after so many acknowledgements more, or when something is wrong already. */
+  async acknowledges(count: number): Promise<void> {
+    const wanted = this.acknowledged + count;
+    const deadline = performance.now() + PATIENCE_MS;
+    while (this.acknowledged < wanted && this.load.wrong.length === 0) {
+      if (performance.now() > deadline) throw new Error(`waited in vain for ${count} acknowledgements more`);
+      await delay(2);
+    }
+  }
+
+  /** Whether the broker ends by itself; it is killed where it does not. */
+  async ends(withinMs = ENDS_WITHIN_MS): Promise<boolean> {
+    const timeout = new AbortController();
+    const late = delay(withinMs, 'late' as const, { signal: timeout.signal }).catch(() => 'late' as const);
+    const isLate = (await Promise.race([this.broker.ended(), late])) === 'late';
+    timeout.abort();
+    if (isLate) await this.broker.kill();
+    return !isLate;
+  }
+
+  /** Rejects where it does not come up. */
+  async restart(): Promise<void> {
+    const began = performance.now();
+    await this.broker.restart();
+    this.startsMs.push(performance.now() - began);
+  }
+
+  /** Ends the load; then what it was told against what the broker knows. The broker must run. */
+  async judge(): Promise<string[]> {
+    await this.load.stop();
+    const items = await list(this.broker, `group=${GROUP}`);
+    const states = new Map(items.map(({ id, state }) => [id as string, state as string]));
+    const { anomalies } = judgeCalls({ events: this.#history.read(), states, records: null });
+    return [...anomalies.map(({ detail }) => detail), ...this.load.wrong];
+  }
+
+  async close(): Promise<void> {
+    await this.broker.kill();
+    this.#history.close();
+  }
+}
