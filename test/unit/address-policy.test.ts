@@ -1,134 +1,17 @@
 import t from 'tap';
 import { AddressPolicy } from '../../broker/check-back/address-policy.ts';
 import { isLoopbackHost, isLoopbackUrl } from '../../broker/protocol/loopback.ts';
+import { NAMED_LIST, SPELLINGS } from '../support/address-spellings.ts';
 
 const onLoopback = new AddressPolicy([], '127.0.0.1');
-const named = new AddressPolicy(
-  ['producers.example', '10.20.0.0/16', 'fd00:7::/32', '192.0.2.7', '2001:db8::7'],
-  '0.0.0.0',
-);
-
-/** Spelling → what a broker on loopback without a list, and one with the list above, say to it. */
-const TABLE: [url: string, onLoopback: boolean, named: boolean][] = [
-  // Loopback in every spelling that a URL parser reads as 127.0.0.1 or ::1.
-  ['http://127.0.0.1/', true, false],
-  ['http://127.0.0.1:8081/escrow/check?x=1', true, false],
-  ['https://127.0.0.1/', true, false],
-  ['HTTP://127.0.0.1/', true, false],
-  ['http://127.1/', true, false],
-  ['http://127.0.1/', true, false],
-  ['http://127.255.255.254/', true, false],
-  ['http://2130706433/', true, false],
-  ['http://0x7f000001/', true, false],
-  ['http://0x7f.0.0.1/', true, false],
-  ['http://017700000001/', true, false],
-  ['http://0177.0.0.1/', true, false],
-  ['http://127.0.0.1./', true, false],
-  ['http://%31%32%37.0.0.1/', true, false],
-  ['http://127。0。0。1/', true, false],
-  ['http://①②⑦.⓪.⓪.①/', true, false],
-  ['http://[::1]/', true, false],
-  ['http://[0:0:0:0:0:0:0:1]/', true, false],
-  ['http://[::ffff:127.0.0.1]/', true, false],
-  ['http://[::ffff:7f00:1]/', true, false],
-  ['http:127.0.0.1', true, false],
-  ['http:\\\\127.0.0.1\\check', true, false],
-  ['http://127.0.0.1\\@10.20.0.1/', true, false],
-  // Not loopback, though it looks like it, or leads there on some systems.
-  ['http://0.0.0.0/', false, false],
-  ['http://0/', false, false],
-  ['http://0x/', false, false],
-  ['http://[::]/', false, false],
-  ['http://[::127.0.0.1]/', false, false],
-  ['http://[::ffff:0:127.0.0.1]/', false, false],
-  ['http://[64:ff9b::127.0.0.1]/', false, false],
-  ['http://[2002:7f00:1::]/', false, false],
-  ['http://128.0.0.1/', false, false],
-  ['http://126.255.255.255/', false, false],
-  ['http://[::2]/', false, false],
-  // The usual targets inside a network.
-  ['http://169.254.169.254/latest/meta-data/', false, false],
-  ['http://2852039166/', false, false],
-  ['http://0xa9fea9fe/', false, false],
-  ['http://0251.0376.0251.0376/', false, false],
-  ['http://[::ffff:169.254.169.254]/', false, false],
-  ['http://[64:ff9b::a9fe:a9fe]/', false, false],
-  ['http://[fd00:ec2::254]/', false, false],
-  ['http://[fe80::1]/', false, false],
-  ['http://[fe80::1%25eth0]/', false, false],
-  ['http://[fe80::1%eth0]/', false, false],
-  ['http://10.0.0.1/', false, false],
-  ['http://172.16.0.1/', false, false],
-  ['http://192.168.1.1/', false, false],
-  ['http://100.100.100.200/', false, false],
-  ['http://255.255.255.255/', false, false],
-  ['http://224.0.0.1/', false, false],
-  ['http://1.1.1.1/', false, false],
-  // What the list names, and its edges.
-  ['http://10.20.0.1/', false, true],
-  ['http://10.20.255.255/', false, true],
-  ['http://10.21.0.0/', false, false],
-  ['http://10.19.255.255/', false, false],
-  ['http://[::ffff:10.20.3.4]/', false, true],
-  ['http://169082881/', false, true],
-  ['http://[::10.20.3.4]/', false, false],
-  ['http://192.0.2.7/', false, true],
-  ['http://192.0.2.8/', false, false],
-  ['http://[fd00:7::1]/', false, true],
-  ['http://[fd00:7:0:0:0:0:0:1]/', false, true],
-  ['http://[fd00:8::1]/', false, false],
-  ['http://[2001:db8::7]/', false, true],
-  ['http://[2001:DB8:0:0::7]/', false, true],
-  ['http://[2001:db8::8]/', false, false],
-  // Names: allowed by name, or left to be judged by where they lead.
-  ['http://localhost/', true, true],
-  ['http://LOCALHOST:9/', true, true],
-  ['http://localhost./', true, true],
-  ['http://producers.example/', true, true],
-  ['http://Producers.Example.:8443/check', true, true],
-  ['http://metadata.google.internal/', true, true],
-  ['http://127.0.0.1.nip.io/', true, true],
-  // Not addresses to call.
-  ['http://user@127.0.0.1/', false, false],
-  ['http://user:pass@10.20.0.1/', false, false],
-  ['http://:pass@127.0.0.1/', false, false],
-  ['http://127.0.0.1@169.254.169.254/', false, false],
-  ['http://127.0.0.1%2f@10.20.0.1/', false, false],
-  ['http://10.20.0.1:80@evil.example/', false, false],
-  ['http://127.0.0.1/#fragment', false, false],
-  ['http://127.0.0.1/#', false, false],
-  ['http://169.254.169.254#@127.0.0.1/', false, false],
-  ['ftp://127.0.0.1/', false, false],
-  ['file:///etc/passwd', false, false],
-  ['unix:/run/docker.sock', false, false],
-  ['gopher://127.0.0.1/', false, false],
-  ['ws://127.0.0.1/', false, false],
-  ['javascript:alert(1)', false, false],
-  ['data:text/plain,x', false, false],
-  ['//127.0.0.1/', false, false],
-  ['127.0.0.1:8081', false, false],
-  ['localhost:8081/check', false, false],
-  ['http://', false, false],
-  ['http://./', false, false],
-  ['http://../', false, false],
-  ['http://127.0.0.1../', false, false],
-  ['http://*.producers.example/', false, false],
-  ['http://256.0.0.1/', false, false],
-  ['http://1.2.3.4.5/', false, false],
-  ['http://producers.example.0x7f/', false, false],
-  ['http://[127.0.0.1]/', false, false],
-  ['http://[::1/', false, false],
-  ['http://127.0.0.1:65536/', false, false],
-  ['http://127.0.0.1 .example/', false, false],
-  ['', false, false],
-];
+const named = new AddressPolicy(NAMED_LIST, '0.0.0.0');
 
 t.test('spellings of addresses', async t => {
-  for (const [url, loopback, list] of TABLE) {
+  for (const [url, loopback, list] of SPELLINGS) {
     t.equal(onLoopback.judgeUrl(url) === null, loopback, `on loopback: ${url}`);
     t.equal(named.judgeUrl(url) === null, list, `with a list: ${url}`);
   }
-  t.ok(TABLE.length >= 60);
+  t.ok(SPELLINGS.length >= 60);
 });
 
 t.test('a refusal is a sentence that says what is wrong', async t => {

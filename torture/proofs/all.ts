@@ -2,5 +2,6 @@
 import type { Proof } from '../proof.ts';
 import { P1 } from './p01-power-cut.ts';
 import { P4 } from './p04-resolution-never-flips.ts';
+import { P19 } from './p19-check-addresses.ts';
 
-export const PROOFS: readonly Proof[] = [P1, P4];
+export const PROOFS: readonly Proof[] = [P1, P4, P19];
