@@ -10,8 +10,10 @@ import { environmentWith, type PlantedFault } from '../planted-fault.ts';
 
 const GROUP = 'load';
 const TOPICS = ['transfers', 'audit'] as const;
-/** A broker that answers at all acknowledges something within that. */
+/** A broker that answers at all acknowledges what is waited for within that. */
 const PATIENCE_MS = 60_000;
+/** Of a producer: its call may come at a bad moment of many brokers. */
+const INSISTS_MS = 600_000;
 /** A broker that ends by itself does so within that. */
 const ENDS_WITHIN_MS = 5_000;
 
@@ -24,7 +26,9 @@ class CountingHistory extends CallHistory {
   }
 }
 
-export interface DiskTrialOptions extends Pick<LoadOptions, 'producers' | 'pauseMs' | 'payloadBytes'> {
+type Shape = Pick<LoadOptions, 'producers' | 'pauseMs' | 'payloadBytes'>;
+
+export interface DiskTrialOptions {
   /** The broker's data folder. */
   readonly dataDir: string;
   /** Of the history: on another disk. */
@@ -35,27 +39,38 @@ export interface DiskTrialOptions extends Pick<LoadOptions, 'producers' | 'pause
 
 export class DiskTrial {
   readonly broker: BrokerProcess;
-  readonly load: Load;
   /** Of the restarts, from the start of the process until it listens, milliseconds. */
   readonly startsMs: number[] = [];
   readonly #history: CountingHistory;
+  readonly #loads: Load[] = [];
 
-  private constructor(options: DiskTrialOptions, broker: BrokerProcess) {
-    const { folder, producers = 16, pauseMs = 1, payloadBytes = 0 } = options;
+  private constructor(broker: BrokerProcess, historyFile: string) {
     this.broker = broker;
-    this.#history = new CountingHistory(join(folder, 'history.jsonl'));
-    const history = this.#history;
-    this.load = new Load(broker, { group: GROUP, topics: TOPICS, producers, pauseMs, payloadBytes, history });
+    this.#history = new CountingHistory(historyFile);
   }
 
   /** The broker runs, nothing goes on yet. */
-  static async open(options: DiskTrialOptions): Promise<DiskTrial> {
-    const { dataDir, fault, args = [] } = options;
+  static async open({ dataDir, folder, fault, args = [] }: DiskTrialOptions): Promise<DiskTrial> {
     const env = environmentWith(fault);
     const broker = new BrokerProcess(dataDir, { args: ['--publisher', 'memory', ...args], env });
     await broker.start();
     await broker.put(`/v1/producer-groups/${GROUP}`, {});
-    return new DiskTrial(options, broker);
+    return new DiskTrial(broker, join(folder, 'history.jsonl'));
+  }
+
+  /** Producers begin, and insist on every call until it is answered. */
+  startLoad({ producers = 16, pauseMs = 1, payloadBytes = 0 }: Shape = {}): Load {
+    const history = this.#history;
+    const shape = { producers, pauseMs, payloadBytes, patienceMs: INSISTS_MS };
+    const load = new Load(this.broker, { group: GROUP, topics: TOPICS, ...shape, history });
+    this.#loads.push(load);
+    load.start();
+    return load;
+  }
+
+  /** Answers that no broker may give. */
+  get wrong(): string[] {
+    return this.#loads.flatMap(({ wrong }) => wrong);
   }
 
   /** Answers that acknowledged something. */
@@ -67,7 +82,7 @@ export class DiskTrial {
   async acknowledges(count: number): Promise<void> {
     const wanted = this.acknowledged + count;
     const deadline = performance.now() + PATIENCE_MS;
-    while (this.acknowledged < wanted && this.load.wrong.length === 0) {
+    while (this.acknowledged < wanted && this.wrong.length === 0) {
       if (performance.now() > deadline) throw new Error(`waited in vain for ${count} acknowledgements more`);
       await delay(2);
     }
@@ -90,13 +105,13 @@ export class DiskTrial {
     this.startsMs.push(performance.now() - began);
   }
 
-  /** Ends the load; then what it was told against what the broker knows. The broker must run. */
+  /** Ends all load; then what it was told against what the broker knows. The broker must run. */
   async judge(): Promise<string[]> {
-    await this.load.stop();
+    await Promise.all(this.#loads.map(load => load.stop()));
     const items = await list(this.broker, `group=${GROUP}`);
     const states = new Map(items.map(({ id, state }) => [id as string, state as string]));
     const { anomalies } = judgeCalls({ events: this.#history.read(), states, records: null });
-    return [...anomalies.map(({ detail }) => detail), ...this.load.wrong];
+    return [...anomalies.map(({ detail }) => detail), ...this.wrong];
   }
 
   async close(): Promise<void> {

@@ -26,12 +26,12 @@ const cutPower = async (kind: FileSystem, cuts: number, wanted: number, options:
   try {
     const trial = await DiskTrial.open({ dataDir: join(disk.path, 'data'), folder, fault: options.fault });
     try {
-      trial.load.start();
+      trial.startLoad();
       for (let cut = 1; cut <= cuts; cut++) {
         const before = trial.acknowledged;
         await trial.acknowledges(wanted);
         // What the cut before took away.
-        if (trial.load.wrong.length > 0) break;
+        if (trial.wrong.length > 0) break;
         each.push(trial.acknowledged - before);
         disk.cutPower();
         if (!(await trial.ends())) anomalies.push(`the broker went on without its disk (${kind}, cut ${cut})`);
