@@ -100,6 +100,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
   });
   const server = buildServer({
     coordinator,
+    keys: coordinator,
     store,
     clock,
     topics: catalogue,

@@ -1,10 +1,17 @@
 /** Paths and queries. Whatever stands in them is a string; the numbers are read by hand from what matched. */
 import { Type } from 'typebox';
+import { KEY_PREFIX_PATTERN } from './caller.ts';
 import { choice, Id, MessageId, STRICT, TopicName } from './schema-words.ts';
 
 export const TransactionPath = Type.Object({ id: Id }, STRICT);
 export const GroupPath = Type.Object({ group: Id }, STRICT);
 export const MessagePath = Type.Object({ messageId: MessageId }, STRICT);
+export const KeyPath = Type.Object(
+  {
+    prefix: Type.String({ pattern: KEY_PREFIX_PATTERN, description: 'the prefix of a key: emq_ and 12 digits 0-9a-f' }),
+  },
+  STRICT,
+);
 
 const Flag = choice('true', 'false');
 const PageSize = Type.String({

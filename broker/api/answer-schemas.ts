@@ -6,8 +6,10 @@ import { Type } from 'typebox';
 import { ERRORS, type Problem } from '../protocol/errors.ts';
 import type {
   Bytes,
+  KeyBody,
   MessageBody,
   MessageState,
+  NewKeyBody,
   ProducerGroupBody,
   ResolvedBy,
   TopicBody,
@@ -162,6 +164,27 @@ const TopicSchema = describes<TopicBody>()(
 );
 
 export const TopicListSchema = Type.Object({ items: Type.Array(TopicSchema) });
+
+const keyMembers = {
+  prefix: Type.String(),
+  role: Type.Unsafe<KeyBody['role']>({ type: 'string', enum: ['producer', 'operator', 'viewer'] }),
+  group: NullableText,
+  createdAt: Type.String(),
+  createdBy: Type.String(),
+  reason: NullableText,
+  expiresAt: NullableText,
+  revokedAt: NullableText,
+  revokedBy: NullableText,
+  revokedReason: NullableText,
+};
+
+export const NewKeySchema = describes<NewKeyBody>()(
+  Type.Object({ ...keyMembers, key: Type.String() }, { title: 'NewKey' }),
+);
+
+export const KeyListSchema = Type.Object({
+  items: Type.Array(describes<KeyBody>()(Type.Object(keyMembers, { title: 'Key' }))),
+});
 
 export const CheckTestSchema = Type.Object(
   { ok: Type.Boolean(), status: NullableInteger, tookMs: Type.Integer(), error: NullableText },

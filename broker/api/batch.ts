@@ -9,8 +9,8 @@ import type { BatchAnswer, BatchOperation } from '../protocol/wire.ts';
 import { judgeLoad } from './admission.ts';
 import { BatchAnswerSchema } from './answer-schemas.ts';
 import { listItem, messageBody, transactionBody } from './bodies.ts';
-import { type Caller, judgeResolver } from './caller.ts';
-import { type Draft, draftPrepare, judgeTopics, topicsOf } from './prepare-command.ts';
+import { type Caller, judgeGroup, judgeResolver, judgeRight } from './caller.ts';
+import { type Draft, draftPrepare, GROUP_MISSING, judgeTopics, topicsOf } from './prepare-command.ts';
 import { type Fault, problemOf, sendProblem } from './problem.ts';
 import { BatchInputSchema, OPERATION_SCHEMAS } from './request-schemas.ts';
 import { DEFAULT_LIMITS, type Limits, type ServerSettings } from './surroundings.ts';
@@ -43,9 +43,9 @@ const validate = (request: FastifyRequest, operation: unknown): BatchOperation |
 };
 
 /** The group of the first prepare; null where there is none. Not validated yet. */
-const groupThatBegins = (operations: readonly unknown[]): string | null => {
+const groupThatBegins = (operations: readonly unknown[], caller: Caller): string | null => {
   for (const operation of operations as ({ op?: unknown; group?: unknown } | null)[]) {
-    if (operation?.op === 'prepare') return String(operation.group);
+    if (operation?.op === 'prepare') return caller.group ?? String(operation.group);
   }
   return null;
 };
@@ -57,24 +57,32 @@ interface Sender {
 }
 
 const toCommand = (operation: BatchOperation, { caller, trace, limits }: Sender): Command | Draft | Fault => {
+  const { who } = caller;
   switch (operation.op) {
     case 'prepare': {
-      const { op: _op, traceparent, tracestate, ...input } = operation;
-      return draftPrepare(input, traceparent === undefined ? trace : traceContext(traceparent, tracestate), limits);
+      const { op: _op, traceparent, tracestate, group = caller.group, ...input } = operation;
+      if (group === null) return GROUP_MISSING;
+      const foreign = judgeGroup(caller, group);
+      if (foreign !== null) return foreign;
+      return draftPrepare(
+        { ...input, group },
+        traceparent === undefined ? trace : traceContext(traceparent, tracestate),
+        limits,
+      );
     }
     case 'commit':
     case 'rollback': {
       const { op: resolution, id, reason } = operation;
       const resolver = judgeResolver(caller, reason);
-      return 'code' in resolver
-        ? resolver
-        : { type: 'resolve', id, resolution, by: resolver.by, reason: reason ?? null };
+      return 'code' in resolver ? resolver : { type: 'resolve', id, resolution, ...resolver, reason: reason ?? null };
     }
     case 'check':
-      return { type: 'ask', id: operation.id, reason: operation.reason };
+      return judgeRight(caller, 'operator') ?? { type: 'ask', id: operation.id, who, reason: operation.reason };
     case 'retry':
-    case 'discard':
-      return { type: operation.op, messageId: operation.messageId, reason: operation.reason };
+    case 'discard': {
+      const { op: type, messageId, reason } = operation;
+      return judgeRight(caller, 'operator') ?? { type, messageId, who, reason };
+    }
   }
 };
 
@@ -121,7 +129,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app
       },
     },
     async (request, reply) => {
-      const overload = judgeLoad(coordinator, groupThatBegins(request.body.operations));
+      const overload = judgeLoad(coordinator, groupThatBegins(request.body.operations, request.caller));
       if (overload !== null) return sendProblem(request, reply, overload);
       const trace = traceContext(request.headers.traceparent, request.headers.tracestate);
       const sender = { caller: request.caller, trace, limits };

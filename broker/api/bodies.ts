@@ -17,7 +17,7 @@ import { fullHistory } from './history.ts';
 /** RFC 3339 in UTC with milliseconds. */
 export const instant = (at: number): string => new Date(at).toISOString();
 
-const instantOrNull = (at: number | null): string | null => (at === null ? null : instant(at));
+export const instantOrNull = (at: number | null): string | null => (at === null ? null : instant(at));
 
 export const transactionBody = (transaction: Transaction): TransactionBody => ({
   id: transaction.id,

@@ -27,7 +27,7 @@ const errorsPage = (): string => {
 
 export const errorsPageRoute: FastifyPluginAsync = async app => {
   const page = errorsPage();
-  app.get('/errors', { config: { right: 'viewer' }, schema: { hide: true } }, async (_request, reply) =>
+  app.get('/errors', { config: { right: 'reader' }, schema: { hide: true } }, async (_request, reply) =>
     reply
       .headers({ ...PAGE_HEADERS, 'content-security-policy': "default-src 'none'; frame-ancestors 'none'" })
       .type('text/html; charset=utf-8')

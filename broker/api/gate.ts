@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify';
 import type { ErrorCode } from '../protocol/errors.ts';
 import { bareHost, isLoopbackUrl } from '../protocol/loopback.ts';
-import { type Caller, callers, judgeRight, type Right } from './caller.ts';
+import { type Caller, callers, isOpen, judgeRight, type KeyRing, type Right } from './caller.ts';
 import { ApiError, type Fault } from './problem.ts';
 import type { ServerSettings } from './surroundings.ts';
 
@@ -67,15 +67,15 @@ export interface Gate {
   identify(request: FastifyRequest, right: Right): Fault | null;
 }
 
-export const createGate = ({ operatorKey, accepting }: Pick<ServerSettings, 'operatorKey' | 'accepting'>): Gate => {
-  const callerOf = callers(operatorKey);
+export const createGate = ({ accepting, ...ring }: KeyRing & Pick<ServerSettings, 'accepting'>): Gate => {
+  const callerOf = callers(ring);
 
   const identify = (request: FastifyRequest, right: Right): Fault | null => {
     // HTTP/1.1 wants it, and Node's own refusal would be no problem document.
     if (request.raw.headers.host === undefined && request.raw.httpVersion === '1.1') {
       return { code: 'VALIDATION_FAILED', detail: 'The request has no Host header.' };
     }
-    const foreign = operatorKey === null ? judgeOrigin(request.raw.headers, request.method) : null;
+    const foreign = isOpen(ring) ? judgeOrigin(request.raw.headers, request.method) : null;
     if (foreign !== null) return foreign;
     request.caller = callerOf(request.raw.headers.authorization);
     return judgeRight(request.caller, right);

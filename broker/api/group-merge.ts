@@ -1,22 +1,13 @@
 /** A PUT of a producer group: what is left out keeps its value, null removes it, and the result must make sense. */
 import { checkPolicy } from '../coordinator/decisions.ts';
+import { newGroup } from '../coordinator/key-decisions.ts';
 import { secretKey } from '../protocol/signature.ts';
 import type { ProducerGroupInput } from '../protocol/wire.ts';
 import type { ProducerGroup } from '../store/store.ts';
+import { topicAllowed } from '../transaction/allow-list.ts';
 import type { CheckPolicy } from '../transaction/schedule.ts';
 import { type Fault, invalid } from './problem.ts';
 import type { Addresses } from './surroundings.ts';
-
-const newGroup = (name: string): ProducerGroup => ({
-  name,
-  checkUrl: null,
-  checkSecret: null,
-  previousSecrets: [],
-  check: {},
-  topics: null,
-  lastAnswerAt: null,
-  lastError: null,
-});
 
 const kept = <T>(given: T | undefined, before: T): T => (given === undefined ? before : given);
 
@@ -45,6 +36,13 @@ export const mergeGroup = (
     topics: kept(input.topics, base.topics),
   };
   return judge(merged, input, addresses) ?? merged;
+};
+
+/** Whether the group may afterwards send to a topic that it might not send to before. */
+export const widens = ({ topics: before }: ProducerGroup, { topics: after }: ProducerGroup): boolean => {
+  if (before === null) return false;
+  // A pattern is covered where another one matches its very text: only a star there can take the star here.
+  return after === null || after.some(pattern => !topicAllowed(before, pattern));
 };
 
 const judge = (group: ProducerGroup, input: ProducerGroupInput, addresses: Addresses): Fault | null => {

@@ -1,10 +1,14 @@
 /** For whoever watches over the process: alive, ready, and in figures. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { LivenessSchema, ReadinessSchema } from './answer-schemas.ts';
-import type { ServerSettings } from './surroundings.ts';
+import { hasRight } from './caller.ts';
+import type { Readiness, ServerSettings } from './surroundings.ts';
 
 /** With a 503: when it makes sense to ask again. */
 const RETRY_AFTER_S = '2';
+
+const withoutDetail = (checks: Readiness['checks']): Readiness['checks'] =>
+  Object.fromEntries(Object.entries(checks).map(([name, { status }]) => [name, { status }]));
 
 const plainJson = () => JSON.stringify;
 
@@ -35,7 +39,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (ap
         tags,
         operationId: 'readyz',
         summary: 'Whether transactions can be accepted',
-        description: '`degraded`: they can, but something else is wrong. `checks` only for callers with a key.',
+        description:
+          '`degraded`: they can, but something else is wrong. `checks` only for callers with a key, `detail` not for ' +
+          'producers: it names topics and groups of others.',
         security: [],
         response: {
           200: { ...ReadinessSchema, description: 'They can.' },
@@ -46,7 +52,8 @@ export const healthRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (ap
     async (request, reply) => {
       const { status, checks } = readiness();
       if (status === 'unavailable') void reply.code(503).header('retry-after', RETRY_AFTER_S);
-      return request.caller.rights.has('viewer') ? { status, checks } : { status };
+      if (!hasRight(request.caller, 'reader')) return { status };
+      return { status, checks: hasRight(request.caller, 'viewer') ? checks : withoutDetail(checks) };
     },
   );
 

@@ -18,7 +18,7 @@ export interface ListRequest {
 }
 
 /** RFC 3339, already found well-formed by the schema, → milliseconds. A leap second is the one before it. */
-const millisecondsOf = (text: string): number => Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59'));
+export const millisecondsOf = (text: string): number => Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59'));
 
 const instants = (query: Static<typeof ListQuery>): Pick<ListFilter, 'since' | 'until'> => {
   const found: { since?: number; until?: number } = {};

@@ -32,7 +32,9 @@ export const messageRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (a
         const overload = judgeLoad(coordinator, null);
         if (overload !== null) return sendProblem(request, reply, overload);
         const { messageId } = request.params;
-        const [outcome] = await coordinator.submit([{ type, messageId, reason: request.body.reason }]);
+        const [outcome] = await coordinator.submit([
+          { type, messageId, who: request.caller.who, reason: request.body.reason },
+        ]);
         if (outcome!.kind === 'refused') return sendProblem(request, reply, outcome!.refused);
         return messageBody(outcome!.transaction!.id, outcome!.message!);
       },

@@ -54,7 +54,8 @@ const problemResponses = (codes: readonly ErrorCode[]): Json => {
 
 /** A response with its description and headers outside of its schema, where the document wants them. */
 const describedResponse = (response: Json): Json => {
-  if (response.content !== undefined) return response;
+  // The plug-in knows that one of type null has no body.
+  if (response.content !== undefined || response.type === 'null') return response;
   const { description, headers, ...schema } = response;
   return { description, ...(headers === undefined ? {} : { headers }), content: { 'application/json': { schema } } };
 };

@@ -88,8 +88,15 @@ const sizeRefusal = (messages: readonly DigestedMessage[], limits: Limits): Refu
   return { code: 'BODY_TOO_LARGE', detail, limitBytes, pointer: '/messages' };
 };
 
+/** Only a key that is bound to a group says which one is meant. */
+export const GROUP_MISSING = invalid('/group', 'must be there: only a producer key stands for a group by itself');
+
 /** `input` has passed its schema. */
-export const draftPrepare = (input: PrepareInput, trace: TraceContext, limits: Limits): Draft | Fault => {
+export const draftPrepare = (
+  input: PrepareInput & { group: string },
+  trace: TraceContext,
+  limits: Limits,
+): Draft | Fault => {
   try {
     const messages = input.messages.map(readMessage);
     return {

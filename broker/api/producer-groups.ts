@@ -5,7 +5,8 @@ import { GroupPath } from './address-schemas.ts';
 import { judgeLoad } from './admission.ts';
 import { CheckTestSchema, ProducerGroupListSchema, ProducerGroupSchema } from './answer-schemas.ts';
 import { producerGroupBody } from './bodies.ts';
-import { mergeGroup } from './group-merge.ts';
+import { hasRight, isForeign, judgeGroup } from './caller.ts';
+import { mergeGroup, widens } from './group-merge.ts';
 import { type Fault, sendProblem } from './problem.ts';
 import { ProducerGroupInputSchema } from './request-schemas.ts';
 import type { ServerSettings } from './surroundings.ts';
@@ -14,6 +15,12 @@ const notFound = (group: string): Fault => ({
   code: 'PRODUCER_GROUP_NOT_FOUND',
   detail: `There is no producer group ${group}.`,
 });
+
+const WIDER: Fault = {
+  code: 'FORBIDDEN',
+  detail: 'Only an operator may create a producer group or let it send to more topics than before.',
+  pointer: '/topics',
+};
 
 const byName = (a: ProducerGroup, b: ProducerGroup): number => (a.name < b.name ? -1 : 1);
 
@@ -35,12 +42,18 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
   app.put(
     '/v1/producer-groups/:group',
     {
-      config: { right: 'operator', writes: true, problems: ['CHECK_ADDRESS_NOT_ALLOWED'] },
+      config: {
+        right: 'producer',
+        writes: true,
+        problems: ['PRODUCER_GROUP_NOT_FOUND', 'CHECK_ADDRESS_NOT_ALLOWED'],
+      },
       schema: {
         tags,
         operationId: 'putProducerGroup',
         summary: 'Creates or updates a producer group',
-        description: 'A member left out keeps its value, `null` removes it. The result as a whole must make sense.',
+        description:
+          'A member left out keeps its value, `null` removes it. The result as a whole must make sense. A producer key ' +
+          'may update its own group, but not let it send to more topics than before.',
         params: GroupPath,
         body: ProducerGroupInputSchema,
         response: {
@@ -52,10 +65,13 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
     (request, reply) =>
       inTurn(async () => {
         const name = request.params.group;
-        const overload = judgeLoad(coordinator, null);
-        if (overload !== null) return sendProblem(request, reply, overload);
-        const group = mergeGroup(name, coordinator.group(name), request.body, addresses);
+        const refusal = judgeGroup(request.caller, name) ?? judgeLoad(coordinator, null);
+        if (refusal !== null) return sendProblem(request, reply, refusal);
+        const before = coordinator.group(name);
+        const group = mergeGroup(name, before, request.body, addresses);
         if ('code' in group) return sendProblem(request, reply, group);
+        if (!hasRight(request.caller, 'operator') && (before === undefined || widens(before, group)))
+          return sendProblem(request, reply, WIDER);
         const [outcome] = await coordinator.submit([{ type: 'put_group', group }]);
         if (outcome!.kind === 'refused') return sendProblem(request, reply, outcome!.refused);
         return reply
@@ -67,7 +83,7 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
   app.get(
     '/v1/producer-groups/:group',
     {
-      config: { right: 'viewer', problems: ['PRODUCER_GROUP_NOT_FOUND'] },
+      config: { right: 'reader', problems: ['PRODUCER_GROUP_NOT_FOUND'] },
       schema: {
         tags,
         operationId: 'getProducerGroup',
@@ -77,6 +93,8 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
       },
     },
     async (request, reply) => {
+      const refusal = judgeGroup(request.caller, request.params.group);
+      if (refusal !== null) return sendProblem(request, reply, refusal);
       const group = coordinator.group(request.params.group);
       if (group === undefined) return sendProblem(request, reply, notFound(request.params.group));
       return producerGroupBody(group, coordinator.counters());
@@ -86,7 +104,7 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
   app.get(
     '/v1/producer-groups',
     {
-      config: { right: 'viewer' },
+      config: { right: 'reader' },
       schema: {
         tags,
         operationId: 'listProducerGroups',
@@ -94,8 +112,8 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
         response: { 200: { ...ProducerGroupListSchema, description: 'All of them.' } },
       },
     },
-    async () => {
-      const groups = [...coordinator.groups()].sort(byName);
+    async ({ caller }) => {
+      const groups = [...coordinator.groups()].filter(({ name }) => !isForeign(caller, name)).sort(byName);
       return { items: groups.map(group => producerGroupBody(group, coordinator.counters())) };
     },
   );
@@ -103,7 +121,7 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
   app.post(
     '/v1/producer-groups/:group/test',
     {
-      config: { right: 'operator', problems: ['PRODUCER_GROUP_NOT_FOUND', 'NO_CHECK_URL'] },
+      config: { right: 'producer', problems: ['PRODUCER_GROUP_NOT_FOUND', 'NO_CHECK_URL'] },
       schema: {
         tags,
         operationId: 'testProducerGroup',
@@ -114,6 +132,8 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
     },
     async (request, reply) => {
       const name = request.params.group;
+      const refusal = judgeGroup(request.caller, name);
+      if (refusal !== null) return sendProblem(request, reply, refusal);
       const group = coordinator.group(name);
       if (group === undefined) return sendProblem(request, reply, notFound(name));
       if (group.checkUrl === null) {

@@ -4,7 +4,7 @@
  * document.
  */
 import { Type } from 'typebox';
-import type { BatchOperation, PrepareInput, ProducerGroupInput } from '../protocol/wire.ts';
+import type { BatchOperation, KeyInput, PrepareInput, ProducerGroupInput } from '../protocol/wire.ts';
 import { CHECK_DURATION_MS, CHECK_LIMIT } from '../transaction/schedule.ts';
 import { MAX_MESSAGES } from '../transaction/transaction.ts';
 import { MessageInputSchema } from './message-schema.ts';
@@ -24,7 +24,7 @@ const duration = { minimum: CHECK_DURATION_MS.min, maximum: CHECK_DURATION_MS.ma
 
 const prepareMembers = {
   id: Type.Optional(Id),
-  group: Id,
+  group: Type.Optional(Id),
   messages: Type.Array(MessageInputSchema, { minItems: 1, maxItems: MAX_MESSAGES }),
   check: Type.Optional(Type.Object({ afterMs: Type.Integer(duration) }, STRICT)),
 };
@@ -64,6 +64,30 @@ export const ResolveInputSchema = Type.Object({ reason: Type.Optional(Reason) },
 
 /** With check, retry and discard, which are always an operator's acts. */
 export const ReasonInputSchema = Type.Object({ reason: Reason }, { ...STRICT, title: 'ReasonInput' });
+
+export const KeyInputSchema = describes<KeyInput>()(
+  Type.Object(
+    {
+      role: choice('producer', 'operator', 'viewer'),
+      group: Type.Optional(Id),
+      expiresAt: Type.Optional(
+        nullable<string>('string', {
+          format: 'date-time',
+          description: 'an RFC 3339 time like 2026-11-21T10:00:00Z, or null',
+        }),
+      ),
+      reason: Type.Optional(Reason),
+    },
+    {
+      ...STRICT,
+      title: 'KeyInput',
+      examples: [
+        { role: 'producer', group: 'bank-a', reason: 'first key of the service' },
+        { role: 'viewer', expiresAt: '2027-11-21T10:00:00Z' },
+      ],
+    },
+  ),
+);
 
 const nullableDuration = nullable<number>('integer', duration);
 

@@ -21,7 +21,7 @@ const noBodyIsEmpty = (request: FastifyRequest, _reply: FastifyReply, done: Hook
 /** Before the first route is registered. */
 export const guardRoutes = (
   app: FastifyInstance,
-  settings: Pick<ServerSettings, 'metrics' | 'operatorKey' | 'accepting'>,
+  settings: Pick<ServerSettings, 'metrics' | 'operatorKey' | 'keys' | 'clock' | 'accepting'>,
 ): void => {
   const { metrics } = settings;
   const gate = createGate(settings);
@@ -53,7 +53,7 @@ export const guardRoutes = (
   // Before the body is read: what leads nowhere is not worth reading.
   app.addHook('onRequest', (request, reply, done) => {
     if (!request.is404) return done();
-    const fault = gate.identify(request, 'viewer') ?? known.refuse(request.method, pathOf(request.url));
+    const fault = gate.identify(request, 'reader') ?? known.refuse(request.method, pathOf(request.url));
     if ('allow' in fault) void reply.header('allow', fault.allow);
     done(new ApiError(fault));
   });

@@ -7,6 +7,7 @@ import { errorsPageRoute } from './errors-page.ts';
 import { faultOf } from './failures.ts';
 import { healthRoutes } from './health.ts';
 import { jsonBody } from './json-body.ts';
+import { keyRoutes } from './keys.ts';
 import { memoryRecordRoutes } from './memory-records.ts';
 import { messageRoutes } from './messages.ts';
 import { documentOptions, openApiRoutes } from './openapi.ts';
@@ -38,6 +39,7 @@ const ROUTES = [
   producerGroupRoutes,
   messageRoutes,
   topicRoutes,
+  keyRoutes,
   memoryRecordRoutes,
   healthRoutes,
 ];

@@ -72,6 +72,8 @@ export interface ServerSettings {
     Coordinator,
     'group' | 'groups' | 'topics' | 'counters' | 'waiting' | 'waitingOf' | 'submit'
   >;
+  /** Who may call, and what is whose. */
+  readonly keys: Pick<Coordinator, 'key' | 'keys' | 'hasSentTo'>;
   /** Only read. */
   readonly store: Pick<Store, 'transaction' | 'contents' | 'history' | 'list' | 'oldestReady'>;
   readonly clock: { now(): number; monotonic(): number };
@@ -84,7 +86,7 @@ export interface ServerSettings {
   readonly readiness: () => Readiness;
   /** False while the broker starts or stops: every call of `/v1` is then a 503. */
   readonly accepting: () => boolean;
-  /** Null: no keys, everybody may do everything. */
+  /** From outside. Where it is null, and no key was ever made, everybody may do everything. */
   readonly operatorKey: string | null;
   readonly limits?: Limits;
   /** Longest time for a whole request to arrive, milliseconds. */

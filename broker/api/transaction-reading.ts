@@ -7,6 +7,7 @@ import { DetailQuery, ListQuery, TransactionPath } from './address-schemas.ts';
 import { judgeLeisure } from './admission.ts';
 import { TransactionDetailSchema, TransactionListSchema } from './answer-schemas.ts';
 import { listItem, transactionDetail } from './bodies.ts';
+import { isForeign } from './caller.ts';
 import { cursorOf, type ListRequest, readListQuery } from './list-query.ts';
 import { sendProblem } from './problem.ts';
 import type { Forwarding, ServerSettings } from './surroundings.ts';
@@ -33,7 +34,7 @@ export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings>
   app.get(
     '/v1/transactions/:id',
     {
-      config: { right: 'viewer', problems: ['TRANSACTION_NOT_FOUND'] },
+      config: { right: 'reader', problems: ['TRANSACTION_NOT_FOUND'] },
       serializerCompiler: plainJson,
       schema: {
         tags,
@@ -48,7 +49,7 @@ export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings>
     async (request, reply) => {
       const { id } = request.params;
       const [transaction, history] = await Promise.all([store.transaction(id), store.history(id)]);
-      if (transaction === null) {
+      if (transaction === null || isForeign(request.caller, transaction.group)) {
         return sendProblem(request, reply, {
           code: 'TRANSACTION_NOT_FOUND',
           detail: `There is no transaction ${id}.`,
@@ -62,7 +63,7 @@ export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings>
   app.get(
     '/v1/transactions',
     {
-      config: { right: 'viewer' },
+      config: { right: 'reader' },
       serializerCompiler: plainJson,
       schema: {
         tags,
@@ -77,7 +78,11 @@ export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings>
     },
     async (request, reply) => {
       const overload = judgeLeisure(coordinator, 'list');
-      return overload === null ? page(readListQuery(request.query)) : sendProblem(request, reply, overload);
+      if (overload !== null) return sendProblem(request, reply, overload);
+      const { caller, query } = request;
+      // As of a group that nobody knows.
+      if (query.group !== undefined && isForeign(caller, query.group)) return { items: [], nextCursor: null };
+      return page(readListQuery(caller.group === null ? query : { ...query, group: caller.group }));
     },
   );
 

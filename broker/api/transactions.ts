@@ -7,8 +7,8 @@ import { TransactionPath } from './address-schemas.ts';
 import { judgeLeisure, judgeLoad } from './admission.ts';
 import { TransactionListItemSchema, TransactionSchema } from './answer-schemas.ts';
 import { listItem, transactionBody } from './bodies.ts';
-import { judgeResolver } from './caller.ts';
-import { draftPrepare, judgeTopics, topicsOf } from './prepare-command.ts';
+import { judgeGroup, judgeResolver } from './caller.ts';
+import { draftPrepare, GROUP_MISSING, judgeTopics, topicsOf } from './prepare-command.ts';
 import { sendProblem } from './problem.ts';
 import { PrepareInputSchema, ReasonInputSchema, ResolveInputSchema } from './request-schemas.ts';
 import { DEFAULT_LIMITS, type ServerSettings } from './surroundings.ts';
@@ -52,10 +52,12 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
       },
     },
     async (request, reply) => {
-      const overload = judgeLoad(coordinator, request.body.group);
-      if (overload !== null) return sendProblem(request, reply, overload);
+      const { group = request.caller.group } = request.body;
+      if (group === null) return sendProblem(request, reply, GROUP_MISSING);
+      const refusal = judgeGroup(request.caller, group) ?? judgeLoad(coordinator, group);
+      if (refusal !== null) return sendProblem(request, reply, refusal);
       const trace = traceContext(request.headers.traceparent, request.headers.tracestate);
-      const draft = draftPrepare(request.body, trace, limits);
+      const draft = draftPrepare({ ...request.body, group }, trace, limits);
       if ('code' in draft) return sendProblem(request, reply, draft);
       judgeTopics(draft, await topics.inspect(topicsOf(draft)));
       const outcome = await submit(draft, draft.group);
@@ -92,7 +94,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
         const resolver = judgeResolver(request.caller, reason);
         if ('code' in resolver) return sendProblem(request, reply, resolver);
         const { id } = request.params;
-        return resolved(request, reply, { type: 'resolve', id, resolution, by: resolver.by, reason: reason ?? null });
+        return resolved(request, reply, { type: 'resolve', id, resolution, ...resolver, reason: reason ?? null });
       },
     );
   }
@@ -118,7 +120,12 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
     async (request, reply) => {
       const overload = judgeLeisure(coordinator, 'check');
       if (overload !== null) return sendProblem(request, reply, overload);
-      const outcome = await submit({ type: 'ask', id: request.params.id, reason: request.body.reason });
+      const outcome = await submit({
+        type: 'ask',
+        id: request.params.id,
+        who: request.caller.who,
+        reason: request.body.reason,
+      });
       if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);
       return reply.code(202).send(listItem(outcome.transaction!));
     },

@@ -1,6 +1,6 @@
 /** What can be asked of the coordinator, and what it answers. */
 import type { ErrorCode } from '../protocol/errors.ts';
-import type { ProducerGroup } from '../store/store.ts';
+import type { ApiKey, ProducerGroup } from '../store/store.ts';
 import type { DigestedMessage } from '../transaction/content.ts';
 import type { Message, Transaction } from '../transaction/transaction.ts';
 
@@ -33,13 +33,19 @@ export interface ResolveCommand {
   readonly id: string;
   readonly resolution: 'commit' | 'rollback';
   readonly by: 'producer' | 'operator';
+  /** An operator as the history names him, e.g. `operator:emq_0123456789ab`. Default: `by`. */
+  readonly who?: string;
   readonly reason: string | null;
+  /** A transaction of any other group is unknown to whoever asks. */
+  readonly within?: string | null;
 }
 
 /** An operator wants the producer group asked now. */
 export interface AskCommand {
   readonly type: 'ask';
   readonly id: string;
+  /** As of a ResolveCommand; default `operator`. */
+  readonly who?: string;
   readonly reason: string;
 }
 
@@ -47,6 +53,8 @@ export interface AskCommand {
 export interface ParkedCommand {
   readonly type: 'retry' | 'discard';
   readonly messageId: string;
+  /** As of a ResolveCommand; default `operator`. */
+  readonly who?: string;
   readonly reason: string;
 }
 
@@ -82,6 +90,22 @@ export interface PutGroupCommand {
   readonly group: ProducerGroup;
 }
 
+/** Stores a new key, and the group of a producer key where it is missing. */
+export interface CreateKeyCommand {
+  readonly type: 'create_key';
+  /** `createdAt` is the time of the commit. */
+  readonly key: Omit<ApiKey, 'createdAt' | 'revokedAt' | 'revokedBy' | 'revokedReason'>;
+  /** Whoever asks has no key himself: the first key of all must be an operator's. */
+  readonly isFromAnybody: boolean;
+}
+
+export interface RevokeKeyCommand {
+  readonly type: 'revoke_key';
+  readonly prefix: string;
+  readonly who: string;
+  readonly reason: string | null;
+}
+
 /** How the last call to a group went: `error` null means that it answered. */
 export interface GroupHealthCommand {
   readonly type: 'group_health';
@@ -112,6 +136,8 @@ export type Command =
   | AssignCommand
   | PurgeCommand
   | PutGroupCommand
+  | CreateKeyCommand
+  | RevokeKeyCommand
   | GroupHealthCommand
   | TopicSeenCommand
   | ClearBarrierCommand;

@@ -4,7 +4,7 @@
  * outcome is given only after the commit that holds it.
  */
 import type { Clock } from '../clock.ts';
-import type { Counters, ProducerGroup, Store, Topic } from '../store/store.ts';
+import type { ApiKey, Counters, GroupTopic, ProducerGroup, Store, Topic } from '../store/store.ts';
 import { StorageFullError } from '../store/store.ts';
 import { parseMessageId } from '../transaction/transaction.ts';
 import type { Command, Outcome } from './commands.ts';
@@ -59,6 +59,8 @@ export class Coordinator {
   readonly #settings: CoordinatorSettings;
   readonly #groups: Map<string, ProducerGroup>;
   readonly #topics: Map<string, Topic>;
+  readonly #groupTopics = new Map<string, Set<string>>();
+  readonly #keys: Map<string, ApiKey>;
   #counters: Counters;
   readonly #line = new WaitingLine();
   /** In no hurry. */
@@ -72,16 +74,27 @@ export class Coordinator {
   #storageFullAt = Number.NEGATIVE_INFINITY;
   #idle: (() => void)[] = [];
 
-  private constructor(settings: CoordinatorSettings, groups: ProducerGroup[], topics: Topic[], counters: Counters) {
+  private constructor(
+    settings: CoordinatorSettings,
+    stored: { groups: ProducerGroup[]; topics: Topic[]; groupTopics: GroupTopic[]; keys: ApiKey[]; counters: Counters },
+  ) {
     this.#settings = settings;
-    this.#groups = new Map(groups.map(group => [group.name, group]));
-    this.#topics = new Map(topics.map(topic => [topic.name, topic]));
-    this.#counters = counters;
+    this.#groups = new Map(stored.groups.map(group => [group.name, group]));
+    this.#topics = new Map(stored.topics.map(topic => [topic.name, topic]));
+    for (const one of stored.groupTopics) this.#know(one);
+    this.#keys = new Map(stored.keys.map(key => [key.prefix, key]));
+    this.#counters = stored.counters;
   }
 
   static async open(settings: CoordinatorSettings): Promise<Coordinator> {
     const { store } = settings;
-    return new Coordinator(settings, await store.groups(), await store.topics(), await store.counters());
+    return new Coordinator(settings, {
+      groups: await store.groups(),
+      topics: await store.topics(),
+      groupTopics: await store.groupTopics(),
+      keys: await store.keys(),
+      counters: await store.counters(),
+    });
   }
 
   /** As of the last durable commit. */
@@ -99,6 +112,20 @@ export class Coordinator {
 
   topics(): IterableIterator<Topic> {
     return this.#topics.values();
+  }
+
+  /** Whether the group has ever sent to the topic. */
+  hasSentTo(group: string, topic: string): boolean {
+    return this.#groupTopics.get(group)?.has(topic) ?? false;
+  }
+
+  key(prefix: string): ApiKey | undefined {
+    return this.#keys.get(prefix);
+  }
+
+  /** All that were ever made, also those that are over. */
+  keys(): ReadonlyMap<string, ApiKey> {
+    return this.#keys;
   }
 
   counters(): Counters {
@@ -198,7 +225,8 @@ export class Coordinator {
     let set: WorkingSet | undefined;
     try {
       await this.#settings.store.transact(ids, loaded => {
-        set = new WorkingSet(loaded, this.#groups, this.#topics);
+        const rights = { keys: this.#keys, groupTopics: this.#groupTopics };
+        set = new WorkingSet(loaded, this.#groups, this.#topics, rights);
         const moment = { now: this.#settings.clock.now(), random: this.#settings.random };
         for (const command of commands) outcomes.push(decide(set, command, moment));
         return set.changes();
@@ -239,6 +267,8 @@ export class Coordinator {
     this.#counters = set.countersAfter();
     for (const [name, group] of set.changedGroups) this.#groups.set(name, group);
     for (const [name, topic] of set.changedTopics) this.#topics.set(name, topic);
+    for (const [prefix, key] of set.changedKeys) this.#keys.set(prefix, key);
+    for (const one of set.newGroupTopics) this.#know(one);
     const { onReady, onCheckPlanned } = this.#settings;
     for (const { after, before } of set.touched()) {
       if (after.nextCheckAt !== null && after.nextCheckAt !== before?.nextCheckAt) {
@@ -251,6 +281,12 @@ export class Coordinator {
         }
       }
     }
+  }
+
+  #know({ group, topic }: GroupTopic): void {
+    const known = this.#groupTopics.get(group);
+    if (known) known.add(topic);
+    else this.#groupTopics.set(group, new Set([topic]));
   }
 
   #announce(command: Command, outcome: Outcome): void {

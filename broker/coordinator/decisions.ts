@@ -8,6 +8,7 @@ import { messageTransition, type TransactionEvent, type Transition, transition }
 import { endedAt, type Message, messageId, parseMessageId, type Transaction } from '../transaction/transaction.ts';
 import type {
   AnswerCommand,
+  AskCommand,
   Command,
   Outcome,
   ParkedCommand,
@@ -15,6 +16,7 @@ import type {
   Refused,
   ResolveCommand,
 } from './commands.ts';
+import { createKey, revokeKey } from './key-decisions.ts';
 import type { WorkingSet } from './working-set.ts';
 
 /** A secret that was replaced signs beside the new one for this long. */
@@ -55,7 +57,7 @@ export const decide = (set: WorkingSet, command: Command, moment: Moment): Outco
     case 'resolve':
       return resolve(set, command, moment);
     case 'ask':
-      return ask(set, command.id, command.reason, moment);
+      return ask(set, command, moment);
     case 'retry':
     case 'discard':
       return settleParked(set, command, moment);
@@ -83,6 +85,10 @@ export const decide = (set: WorkingSet, command: Command, moment: Moment): Outco
     }
     case 'put_group':
       return putGroup(set, command.group, moment);
+    case 'create_key':
+      return createKey(set, command, moment.now);
+    case 'revoke_key':
+      return revokeKey(set, command, moment.now);
     case 'group_health': {
       const group = set.group(command.group);
       if (!group) return refused('PRODUCER_GROUP_NOT_FOUND', `There is no producer group ${command.group}.`);
@@ -159,6 +165,7 @@ const prepare = (set: WorkingSet, command: PrepareCommand, { now }: Moment): Out
   };
   for (const topic of topics) {
     if (!set.topic(topic)) set.changedTopics.set(topic, { name: topic, partitions: null, barrier: null });
+    set.use(group.name, topic);
   }
   set.insert(transaction, command.messages);
   return done(true, transaction);
@@ -205,7 +212,8 @@ const apply = (
   if (result.event !== null && !(next.state !== transaction.state && next.resolvedBy === 'producer')) {
     set.record(next, moment.now, {
       event: result.event,
-      by: next.resolvedBy ?? line.by,
+      // An operator is named by whoever gave the command.
+      by: next.resolvedBy === 'operator' ? line.by : (next.resolvedBy ?? line.by),
       detail: line.detail,
       fold: COUNTED_EVENTS.includes(result.event),
     });
@@ -227,18 +235,19 @@ const contradict = (
 
 const resolve = (set: WorkingSet, command: ResolveCommand, moment: Moment): Outcome => {
   const transaction = set.transaction(command.id);
-  if (!transaction) return transactionNotFound(command.id);
+  const { who: by = command.by, within = null } = command;
+  if (!transaction || (within !== null && transaction.group !== within)) return transactionNotFound(command.id);
   const result = transition(transaction, { type: command.resolution, by: command.by }, moment.now);
   if (result.kind === 'refused') {
-    const { resolution: wanted, by, reason } = command;
+    const { resolution: wanted, reason } = command;
     if (result.next) contradict(set, result.next, { wanted, by, reason }, moment);
     return standing(transaction, result.refusal);
   }
   if (result.kind === 'same' && command.reason !== null) {
     const detail = `${command.resolution}, as it was: ${command.reason}`;
-    set.record(transaction, moment.now, { event: 'confirmed', by: command.by, detail, fold: true });
+    set.record(transaction, moment.now, { event: 'confirmed', by, detail, fold: true });
   }
-  const next = apply(set, transaction, result, moment, { by: command.by, detail: command.reason });
+  const next = apply(set, transaction, result, moment, { by, detail: command.reason });
   return done(result.kind === 'changed', next);
 };
 
@@ -249,7 +258,7 @@ const standing = (transaction: Transaction, code: Refused['code']): Outcome => {
   });
 };
 
-const ask = (set: WorkingSet, id: string, reason: string, moment: Moment): Outcome => {
+const ask = (set: WorkingSet, { id, who: by = 'operator', reason }: AskCommand, moment: Moment): Outcome => {
   const transaction = set.transaction(id);
   if (!transaction) return transactionNotFound(id);
   const result = transition(transaction, { type: 'ask' }, moment.now);
@@ -257,7 +266,7 @@ const ask = (set: WorkingSet, id: string, reason: string, moment: Moment): Outco
   if (!set.group(transaction.group)?.checkUrl) {
     return refused('NO_CHECK_URL', `Producer group ${transaction.group} has no check address: there is nobody to ask.`);
   }
-  return done(true, apply(set, transaction, result, moment, { by: 'operator', detail: reason }));
+  return done(true, apply(set, transaction, result, moment, { by, detail: reason }));
 };
 
 const answer = (set: WorkingSet, command: AnswerCommand, moment: Moment): Outcome => {
@@ -332,7 +341,7 @@ const settleParked = (set: WorkingSet, command: ParkedCommand, moment: Moment): 
   if (!outcome.changed) return refused('NOT_PARKED', `Message ${command.messageId} is ${state}, not parked.`);
   const event = command.type === 'retry' ? 'retried' : 'discarded';
   const detail = `${command.messageId}: ${command.reason}`;
-  set.record(outcome.transaction!, moment.now, { event, by: 'operator', detail });
+  set.record(outcome.transaction!, moment.now, { event, by: command.who ?? 'operator', detail });
   return outcome;
 };
 

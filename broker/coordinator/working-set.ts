@@ -2,7 +2,7 @@
  * What one group commit has decided so far: the loaded records under the changes made to them. Commands of one commit
  * see each other's changes; nothing outside sees any before the commit is durable.
  */
-import type { Changes, Counters, Loaded, ProducerGroup, Topic } from '../store/store.ts';
+import type { ApiKey, Changes, Counters, GroupTopic, Loaded, ProducerGroup, Topic } from '../store/store.ts';
 import type { Message, MessageContent, Transaction } from '../transaction/transaction.ts';
 
 export interface HistoryLine {
@@ -11,6 +11,13 @@ export interface HistoryLine {
   detail: string | null;
   /** Count it onto the same event instead of a new line: what can repeat for ever must not grow for ever. */
   fold?: boolean;
+}
+
+/** Who may do what, as of the last commit. */
+interface Rights {
+  readonly keys: ReadonlyMap<string, ApiKey>;
+  /** Topics that each group has sent to. */
+  readonly groupTopics: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /** Whether both have the same share in the counters, but for their messages. */
@@ -24,6 +31,8 @@ export class WorkingSet {
   readonly #loaded: Loaded;
   readonly #groups: ReadonlyMap<string, ProducerGroup>;
   readonly #topics: ReadonlyMap<string, Topic>;
+  readonly #rights: Rights;
+  readonly #groupTopics: GroupTopic[] = [];
   readonly #current = new Map<string, Transaction>();
   readonly #contents = new Map<string, readonly MessageContent[]>();
   readonly #ended = new Map<string, Transaction>();
@@ -31,11 +40,18 @@ export class WorkingSet {
   readonly #counters = new Map<string, number>();
   readonly changedGroups = new Map<string, ProducerGroup>();
   readonly changedTopics = new Map<string, Topic>();
+  readonly changedKeys = new Map<string, ApiKey>();
 
-  constructor(loaded: Loaded, groups: ReadonlyMap<string, ProducerGroup>, topics: ReadonlyMap<string, Topic>) {
+  constructor(
+    loaded: Loaded,
+    groups: ReadonlyMap<string, ProducerGroup>,
+    topics: ReadonlyMap<string, Topic>,
+    rights: Rights = { keys: new Map(), groupTopics: new Map() },
+  ) {
     this.#loaded = loaded;
     this.#groups = groups;
     this.#topics = topics;
+    this.#rights = rights;
   }
 
   transaction(id: string): Transaction | undefined {
@@ -48,6 +64,19 @@ export class WorkingSet {
 
   topic(name: string): Topic | undefined {
     return this.changedTopics.get(name) ?? this.#topics.get(name);
+  }
+
+  key(prefix: string): ApiKey | undefined {
+    return this.changedKeys.get(prefix) ?? this.#rights.keys.get(prefix);
+  }
+
+  keys(): Iterable<ApiKey> {
+    return new Map([...this.#rights.keys, ...this.changedKeys]).values();
+  }
+
+  /** The group sends to the topic. */
+  use(group: string, topic: string): void {
+    if (!this.#rights.groupTopics.get(group)?.has(topic)) this.#groupTopics.push({ group, topic });
   }
 
   insert(transaction: Transaction, contents: readonly MessageContent[]): void {
@@ -108,6 +137,8 @@ export class WorkingSet {
       history: this.#history,
       groups: [...this.changedGroups.values()],
       topics: [...this.changedTopics.values()],
+      groupTopics: this.#groupTopics,
+      keys: [...this.changedKeys.values()],
       counters: new Map(
         [...this.#counters].filter(([name, value]) => value !== (this.#loaded.counters.get(name) ?? 0)),
       ),
@@ -119,6 +150,11 @@ export class WorkingSet {
       else changes.updated.push({ before: this.#loaded.transactions.get(id)!, after: transaction });
     }
     return changes;
+  }
+
+  /** Which groups sent to which topics for the first time. */
+  get newGroupTopics(): readonly GroupTopic[] {
+    return this.#groupTopics;
   }
 
   /** The counters as they are once the changes are durable. */

@@ -58,6 +58,7 @@ export const ERRORS = {
     false,
     'Create the group with `PUT /v1/producer-groups/{group}` first.',
   ),
+  KEY_NOT_FOUND: entry(404, 'No such key', false, 'Look at the prefixes in `GET /v1/keys`.'),
   MESSAGE_NOT_FOUND: entry(404, 'No such message', false, 'A message id is `{transactionId}.{index}`.'),
   NOT_FOUND: entry(404, 'No such resource', false, 'See `/docs` for the calls that exist.'),
   METHOD_NOT_ALLOWED: entry(405, 'The method is not allowed here', false, 'Use a method named in the `Allow` header.'),
@@ -86,6 +87,18 @@ export const ERRORS = {
     'The group has no check address',
     false,
     'Set `checkUrl` on the producer group, or commit or roll back by hand with a reason.',
+  ),
+  TOO_MANY_KEYS: entry(
+    409,
+    'Too many active keys',
+    false,
+    'Revoke a key that is not used any more; a producer group has at most two, the old one and the new one.',
+  ),
+  OPERATOR_KEY_NEEDED: entry(
+    409,
+    'An operator key must come first',
+    false,
+    'The first key closes a broker that runs without keys: make one of role `operator`, then the others with it.',
   ),
   BODY_TOO_LARGE: entry(
     413,

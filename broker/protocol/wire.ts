@@ -43,7 +43,8 @@ export interface MessageInput {
 /** A transaction to be stored, with 1..100 half messages; the broker makes an id where there is none. */
 export interface PrepareInput {
   id?: string;
-  group: string;
+  /** May be left out with a producer key, which is bound to one. */
+  group?: string;
   messages: MessageInput[];
   check?: { afterMs: number };
 }
@@ -132,6 +133,36 @@ export interface TopicBody {
   lagMs: number;
   /** What stands in the way of those that wait. */
   lastError: string | null;
+}
+
+/** Makes an API key. */
+export interface KeyInput {
+  role: 'producer' | 'operator' | 'viewer';
+  /** Of a producer key, and of no other. */
+  group?: string;
+  /** RFC 3339; left out or null: never. */
+  expiresAt?: string | null;
+  reason?: string;
+}
+
+/** An API key without its secret. Over when it is revoked or expired. */
+export interface KeyBody {
+  /** How the key begins; names it in `DELETE /v1/keys/{prefix}` and in the history. */
+  prefix: string;
+  role: 'producer' | 'operator' | 'viewer';
+  group: string | null;
+  createdAt: string;
+  createdBy: string;
+  reason: string | null;
+  expiresAt: string | null;
+  revokedAt: string | null;
+  revokedBy: string | null;
+  revokedReason: string | null;
+}
+
+/** A key that was made just now: the only time that it is seen whole. */
+export interface NewKeyBody extends KeyBody {
+  key: string;
 }
 
 /** One operation of `POST /v1/batch`. */

@@ -2,8 +2,9 @@
 import Database from 'better-sqlite3';
 import { DataFolderError } from './data-folder.ts';
 import { initial } from './migrations/001-initial.ts';
+import { keys } from './migrations/002-keys.ts';
 
-const MIGRATIONS: readonly string[] = [initial];
+const MIGRATIONS: readonly string[] = [initial, keys];
 
 /** Before this, a reset of the WAL could corrupt the database. */
 const OLDEST_SQLITE = [3, 51, 3] as const;

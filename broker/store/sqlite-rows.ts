@@ -7,7 +7,7 @@ import type {
   Transaction,
   TransactionState,
 } from '../transaction/transaction.ts';
-import type { ProducerGroup } from './store.ts';
+import type { ApiKey, ProducerGroup } from './store.ts';
 
 export const TRANSACTION_STATES: readonly TransactionState[] = ['prepared', 'committed', 'rolled_back'];
 export const MESSAGE_STATES: readonly MessageState[] = ['held', 'ready', 'forwarded', 'parked', 'discarded', 'dropped'];
@@ -111,6 +111,49 @@ export const toGroup = (name: string, settings: string): ProducerGroup => ({
   ...(JSON.parse(settings) as Omit<ProducerGroup, 'name'>),
   name,
 });
+
+export interface KeyRow {
+  prefix: string;
+  role: ApiKey['role'];
+  producer_group: string | null;
+  hash: Buffer;
+  created_at: number;
+  created_by: string;
+  reason: string | null;
+  expires_at: number | null;
+  revoked_at: number | null;
+  revoked_by: string | null;
+  revoked_reason: string | null;
+}
+
+export const toKey = (row: KeyRow): ApiKey => ({
+  prefix: row.prefix,
+  role: row.role,
+  group: row.producer_group,
+  hash: row.hash,
+  createdAt: row.created_at,
+  createdBy: row.created_by,
+  reason: row.reason,
+  expiresAt: row.expires_at,
+  revokedAt: row.revoked_at,
+  revokedBy: row.revoked_by,
+  revokedReason: row.revoked_reason,
+});
+
+/** In the order of the table. */
+export const keyColumns = (key: ApiKey): (string | number | Buffer | null)[] => [
+  key.prefix,
+  key.role,
+  key.group,
+  key.hash,
+  key.createdAt,
+  key.createdBy,
+  key.reason,
+  key.expiresAt,
+  key.revokedAt,
+  key.revokedBy,
+  key.revokedReason,
+];
 
 const countOf = ({ messages }: Transaction, state: MessageState): number =>
   messages.reduce((count, message) => (message.state === state ? count + 1 : count), 0);

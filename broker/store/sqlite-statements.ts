@@ -10,6 +10,10 @@ export interface Statements {
   readonly saveGroup: Statement;
   readonly topics: Statement;
   readonly saveTopic: Statement;
+  readonly groupTopics: Statement;
+  readonly saveGroupTopic: Statement;
+  readonly keys: Statement;
+  readonly saveKey: Statement;
   readonly counters: Statement;
   readonly saveCounter: Statement;
   readonly transaction: Statement;
@@ -60,6 +64,10 @@ export const prepareStatements = (db: Database.Database): Statements => ({
     `INSERT INTO topics (name, partitions, barrier) VALUES (?, ?, ?)
      ON CONFLICT (name) DO UPDATE SET partitions = excluded.partitions, barrier = excluded.barrier RETURNING topic_id`,
   ),
+  groupTopics: db.prepare('SELECT group_id, topic_id FROM group_topics').raw(),
+  saveGroupTopic: db.prepare('INSERT OR IGNORE INTO group_topics (group_id, topic_id) VALUES (?, ?)'),
+  keys: db.prepare('SELECT * FROM api_keys ORDER BY created_at, prefix'),
+  saveKey: db.prepare('INSERT OR REPLACE INTO api_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
   counters: db.prepare('SELECT name, value FROM counters').raw(),
   saveCounter: db.prepare(
     'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',

@@ -12,21 +12,25 @@ import { listStep } from './sqlite-list.ts';
 import { SqliteNames } from './sqlite-names.ts';
 import {
   type ContentRow,
+  type KeyRow,
   type MessageRow,
   NO_PARTITION,
   POSITIONS,
   type TransactionRow,
   toContent,
   toGroup,
+  toKey,
   toMessage,
   toTransaction,
 } from './sqlite-rows.ts';
 import { prepareStatements, type Statements } from './sqlite-statements.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
 import {
+  type ApiKey,
   type Changes,
   type Counters,
   type DueCheck,
+  type GroupTopic,
   type HistoryEvent,
   type Lane,
   type ListFilter,
@@ -127,6 +131,15 @@ class SqliteStore implements Store {
   async topics(): Promise<Topic[]> {
     const rows = this.#sql.topics.all() as Topic[];
     return rows.map(({ name, partitions, barrier }) => ({ name, partitions, barrier }));
+  }
+
+  async groupTopics(): Promise<GroupTopic[]> {
+    const rows = this.#sql.groupTopics.all() as [number, number][];
+    return rows.map(([group, topic]) => ({ group: this.#groups.nameOf(group), topic: this.#topics.nameOf(topic) }));
+  }
+
+  async keys(): Promise<ApiKey[]> {
+    return (this.#sql.keys.all() as KeyRow[]).map(toKey);
   }
 
   async counters(): Promise<Counters> {

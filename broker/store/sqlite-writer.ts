@@ -4,6 +4,7 @@ import type { SqliteNames } from './sqlite-names.ts';
 import {
   groupToText,
   headersToText,
+  keyColumns,
   MESSAGE_STATES,
   messageColumns,
   NO_PARTITION,
@@ -42,6 +43,9 @@ export class SqliteWriter {
   save(changes: Changes, named: (() => void)[]): void {
     for (const group of changes.groups) named.push(this.#saveGroup(group));
     for (const topic of changes.topics) named.push(this.#saveTopic(topic));
+    for (const { group, topic } of changes.groupTopics)
+      this.#sql.saveGroupTopic.run(this.#groups.idOf(group), this.#topics.idOf(topic));
+    for (const key of changes.keys) this.#sql.saveKey.run(...keyColumns(key));
     for (const { transaction, contents } of changes.inserted) this.#insert(transaction, contents);
     for (const { before, after } of changes.updated) this.#update(before, after);
     for (const line of changes.history) this.#record(line);

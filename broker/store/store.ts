@@ -27,6 +27,31 @@ export interface ProducerGroup {
   readonly lastError: string | null;
 }
 
+/** An API key, but for its secret, which only its owner has. */
+export interface ApiKey {
+  /** By which it is found and named; no secret. */
+  readonly prefix: string;
+  readonly role: 'producer' | 'operator' | 'viewer';
+  /** The producer group it is bound to; null for other roles. */
+  readonly group: string | null;
+  /** SHA-256 of the whole key. */
+  readonly hash: Buffer;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly reason: string | null;
+  /** It is good before this moment; null: for ever. */
+  readonly expiresAt: number | null;
+  readonly revokedAt: number | null;
+  readonly revokedBy: string | null;
+  readonly revokedReason: string | null;
+}
+
+/** The group has sent to the topic at least once. */
+export interface GroupTopic {
+  readonly group: string;
+  readonly topic: string;
+}
+
 /** What is fixed of a topic for partitioning. */
 export interface Topic {
   readonly name: string;
@@ -79,6 +104,10 @@ export interface Changes {
   }[];
   groups: ProducerGroup[];
   topics: Topic[];
+  /** New ones. */
+  groupTopics: GroupTopic[];
+  /** New or changed ones, by their prefix. */
+  keys: ApiKey[];
   /** New values, not differences. */
   counters: Map<string, number>;
   /** Transactions to remove altogether. */
@@ -142,6 +171,9 @@ export interface Store {
 
   groups(): Promise<ProducerGroup[]>;
   topics(): Promise<Topic[]>;
+  groupTopics(): Promise<GroupTopic[]>;
+  /** All that were ever made, also those that are over. */
+  keys(): Promise<ApiKey[]>;
   counters(): Promise<Counters>;
 
   transaction(id: string): Promise<Transaction | null>;

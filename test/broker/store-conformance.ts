@@ -70,6 +70,27 @@ export const storeConformance = (t: Test, open: (t: Test) => Promise<StoreUnderT
     t.same(await store.topics(), [{ name: 'transfers', partitions: 3, barrier: null }]);
   });
 
+  t.test('keys, and which group sent to which topic, come back after reopening', async t => {
+    const { under, coordinator } = await start(t);
+    const key = { prefix: 'emq_0123456789ab', role: 'producer', group: 'bank-c', hash: Buffer.alloc(32, 7) } as const;
+    const more = { createdBy: 'operator', reason: null, expiresAt: 1 };
+    await one(coordinator, { type: 'create_key', key: { ...key, ...more }, isFromAnybody: false });
+    const messages = [halfMessage(), halfMessage({ topic: 'audit.x' }), halfMessage()];
+    for (const id of ['a', 'b']) await one(coordinator, prepareCommand(id, 'bank-a', messages));
+    await one(coordinator, prepareCommand('c', 'bank-b', [halfMessage({ topic: 'audit.x' })]));
+    await one(coordinator, { type: 'revoke_key', prefix: key.prefix, who: 'operator', reason: 'lost' });
+    const store = await under.reopen();
+    t.match(await store.keys(), [{ ...key, ...more, revokedBy: 'operator', revokedReason: 'lost' }]);
+    t.type((await store.keys())[0]!.revokedAt, 'number');
+    const pairs = (await store.groupTopics()).map(({ group, topic }) => `${group} ${topic}`);
+    t.same(pairs.sort(), ['bank-a audit.x', 'bank-a transfers', 'bank-b audit.x']);
+    const reopened = await openCoordinator(store);
+    t.ok(reopened.hasSentTo('bank-b', 'audit.x'));
+    t.notOk(reopened.hasSentTo('bank-b', 'transfers'));
+    t.equal(reopened.key(key.prefix)?.group, 'bank-c');
+    t.ok(reopened.group('bank-c'));
+  });
+
   t.test('ready messages come in commit order, bounded by place, number and bytes', async t => {
     const { store, coordinator } = await start(t);
     const big = halfMessage({ partition: 1, payload: Buffer.alloc(1_000) });

@@ -24,6 +24,15 @@ const PROVOCATIONS: Partial<Record<ErrorCode, (s: TestServer) => ReturnType<Test
   },
   TRANSACTION_NOT_FOUND: s => s.call('POST', '/v1/transactions/nobody/commit'),
   PRODUCER_GROUP_NOT_FOUND: s => s.call('POST', '/v1/transactions', { ...transaction('b1'), group: 'nobody' }),
+  KEY_NOT_FOUND: s => s.call('DELETE', '/v1/keys/emq_000000000000'),
+  OPERATOR_KEY_NEEDED: s => s.call('POST', '/v1/keys', { role: 'producer', group: 'g' }),
+  TOO_MANY_KEYS: async s => {
+    const { key } = (await s.call('POST', '/v1/keys', { role: 'operator' })).json();
+    const make = () => s.call('POST', '/v1/keys', { role: 'producer', group: 'g' }, { authorization: `Bearer ${key}` });
+    await make();
+    await make();
+    return make();
+  },
   MESSAGE_NOT_FOUND: s => s.call('POST', '/v1/messages/nobody.0/retry', REASON),
   NOT_FOUND: s => s.call('GET', '/v1/nothing'),
   METHOD_NOT_ALLOWED: s => s.call('PATCH', '/v1/transactions'),

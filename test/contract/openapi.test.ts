@@ -6,7 +6,7 @@ import Schema from 'typebox/schema';
 import { createGate } from '../../broker/api/gate.ts';
 import { startServer, type TestServer, transaction } from '../support/http-server.ts';
 
-/** The contract's section 3, but for keys, backup, acts and topics. */
+/** The contract's section 3, but for backup and acts. */
 const ROUTES = [
   'PUT /v1/producer-groups/{group}',
   'GET /v1/producer-groups/{group}',
@@ -22,6 +22,9 @@ const ROUTES = [
   'POST /v1/messages/{messageId}/retry',
   'POST /v1/messages/{messageId}/discard',
   'GET /v1/topics',
+  'POST /v1/keys',
+  'GET /v1/keys',
+  'DELETE /v1/keys/{prefix}',
   'GET /v1/memory/records',
   'GET /livez',
   'GET /readyz',
@@ -165,12 +168,30 @@ t.test('answers fit their schemas', async t => {
   check('POST /v1/batch', await s.call('POST', '/v1/batch', {}));
   check('GET /v1/topics', await s.call('GET', '/v1/topics'));
   check('GET /v1/memory/records', await s.call('GET', '/v1/memory/records'));
-  for (const path of ['/livez', '/readyz', '/metrics', '/openapi.json'])
-    check(`GET ${path}`, await s.call('GET', path));
+  // Closes the broker: the last calls are made with the key.
+  const made = await s.call('POST', '/v1/keys', { role: 'operator', reason: 'x' });
+  check('POST /v1/keys', made);
+  const headers = { authorization: `Bearer ${made.json().key}` };
+  const call = (method: string, url: string, body?: object) => s.call(method, url, body, headers);
+  const producer = { role: 'producer', group: 'g', expiresAt: '2027-11-21T10:00:00Z' };
+  const { prefix } = (await call('POST', '/v1/keys', producer)).json();
+  for (let i = 0; i < 2; i++) check('POST /v1/keys', await call('POST', '/v1/keys', producer));
+  check('GET /v1/keys', await s.call('GET', '/v1/keys'));
+  check('GET /v1/keys', await call('GET', '/v1/keys'));
+  const revoked = await call('DELETE', `/v1/keys/${prefix}`, { reason: 'x' });
+  t.equal(revoked.statusCode, 204);
+  t.notOk(document.paths['/v1/keys/{prefix}']!.delete!.responses[204]!.content, 'it has no body');
+  check('DELETE /v1/keys/{prefix}', await call('DELETE', '/v1/keys/emq_000000000000'));
+  for (const path of ['/livez', '/readyz', '/metrics', '/openapi.json']) check(`GET ${path}`, await call('GET', path));
 });
 
 t.test('a route that names no right fails at start', async t => {
-  const gate = createGate({ operatorKey: null, accepting: () => true });
+  const gate = createGate({
+    operatorKey: null,
+    keys: { key: () => undefined, keys: () => new Map() },
+    clock: { now: () => 0 },
+    accepting: () => true,
+  });
   const forgotten = { method: 'GET', url: '/forgotten', handler: () => '' } as const;
   t.throws(() => gate.before(forgotten), { message: 'GET /forgotten does not say which right it asks for' });
   t.ok(gate.before({ ...forgotten, config: { right: 'public' } }));

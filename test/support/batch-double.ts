@@ -142,7 +142,7 @@ export class BatchDouble {
     if (operation.op === 'prepare') {
       const content = JSON.stringify(operation.messages);
       if (found !== undefined && found.content !== content) this.wrong.push(`${id} with other content`);
-      const made = found ?? this.#newTransaction(id, operation.group, content);
+      const made = found ?? this.#newTransaction(id, operation.group!, content);
       return { status: found === undefined ? 201 : 200, body: made };
     }
     if (found === undefined) return problem(404, 'TRANSACTION_NOT_FOUND');

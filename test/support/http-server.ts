@@ -89,6 +89,7 @@ export const startServer = async (t: Test, given: Given = {}): Promise<TestServe
   };
   const app = buildServer({
     coordinator,
+    keys: coordinator,
     store,
     clock: { now: () => time.now, monotonic: clock.monotonic },
     forwarding: { trouble: () => null },
