@@ -24,7 +24,7 @@ const DRAIN_MS = 30_000;
 const RETRY_MS = 1_000;
 
 const order = JSON.parse(process.argv[2]!) as ArrivalsOrder;
-const { url, topic, group, perSecond, perRequest, connections } = order;
+const { url, topic, groups, perSecond, perRequest, connections } = order;
 const open = (): Promise<RawConnection[]> =>
   Promise.all(Array.from({ length: connections }, () => RawConnection.open(url)));
 const free = { prepare: await open(), commit: await open() };
@@ -40,6 +40,7 @@ const toCommit: Prepared[] = [];
 /** Numbers of refused messages, given to later ones so that the consumer's list of numbers has no gaps. */
 const unused: number[] = [];
 let numbers = 0;
+let requests = 0;
 let offered = 0;
 let turnedAway = 0;
 let waitingCommits = 0;
@@ -76,6 +77,7 @@ const exchange = async (kind: 'prepare' | 'commit', operations: readonly string[
 };
 
 const prepare = async (): Promise<void> => {
+  const group = groups[requests++ % groups.length]!;
   const drafts = Array.from({ length: perRequest }, () => ({
     id: newTransactionId(),
     number: unused.pop() ?? numbers++,

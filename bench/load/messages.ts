@@ -80,7 +80,8 @@ export interface SlowOrder extends Target {
 
 /** Transactions that arrive at their own pace, whether the earlier ones are done or not. */
 export interface ArrivalsOrder extends Target {
-  readonly group: string;
+  /** Each request is of the next one. */
+  readonly groups: readonly string[];
   readonly perSecond: number;
   readonly seconds: number;
   readonly payloadBytes: number;

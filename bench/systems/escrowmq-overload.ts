@@ -68,7 +68,7 @@ export const measureOverload = async (
 ): Promise<Overload> => {
   const { broker } = running;
   const [receiving, other] = [await running.receiving(), await running.receiving()];
-  const single = await SingleTransactions.open({ url: broker.url, topic: other.topic }, order.group);
+  const single = await SingleTransactions.open({ url: broker.url, topic: other.topic }, order.groups[0]!);
   const load = await arrivals({ ...order, url: broker.url, topic: receiving.topic });
   try {
     const calm = await calmMs(single);

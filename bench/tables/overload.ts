@@ -34,7 +34,7 @@ const besideGreedy = async (running: RunningEscrowmq, cell: Cell, perSecond: num
   await running.unaskedGroup('greedy');
   const receiving = await running.receiving();
   const { url } = running.broker;
-  const order: ArrivalsOrder = { ...LOAD, url, topic: receiving.topic, group: 'greedy', perSecond, seconds: 3_600 };
+  const order: ArrivalsOrder = { ...LOAD, url, topic: receiving.topic, groups: ['greedy'], perSecond, seconds: 3_600 };
   const greedy = await arrivals(order);
   try {
     greedy.send('run');
@@ -57,7 +57,7 @@ const run = async (bench: Bench): Promise<void> => {
         const peak = await measure(PEAK, wide, () => running.throughput(wide));
         if (peak === null) return;
         const perSecond = TIMES * peak.completePerSecond;
-        const order = { ...LOAD, group: 'bench', perSecond, seconds };
+        const order = { ...LOAD, groups: ['bench'], perSecond, seconds };
         await measure(OVERLOAD, order, () => measureOverload(running, order));
         await measure(ALONE, polite, () => running.throughput(polite));
         const beside = { ...polite, greedyPerSecond: perSecond };
