@@ -3,6 +3,7 @@ import type { Proof } from '../proof.ts';
 import { P1 } from './p01-power-cut.ts';
 import { P2 } from './p02-killed-anywhere.ts';
 import { P4 } from './p04-resolution-never-flips.ts';
+import { P6 } from './p06-nothing-forgotten.ts';
 import { P19 } from './p19-check-addresses.ts';
 
-export const PROOFS: readonly Proof[] = [P1, P2, P4, P19];
+export const PROOFS: readonly Proof[] = [P1, P2, P4, P6, P19];
