@@ -17,6 +17,8 @@ export interface SeenRecord {
   readonly partition: number;
   /** Of its transaction. */
   readonly id: string;
+  /** Of the message in it; left out: the first. */
+  readonly index?: number;
 }
 
 export const ANOMALIES = {
@@ -58,13 +60,19 @@ const TOLD = { prepare: 'prepared', commit: 'committed', rollback: 'rolled_back'
 /** What was called under one id, and acknowledged. */
 interface Story {
   readonly topic: string;
-  readonly key: string;
+  /** Of its messages. */
+  readonly keys: readonly string[];
   readonly number: number;
   readonly invoked: Set<string>;
   readonly acknowledged: Set<string>;
 }
 
-/** `isMovable`: partitions were added meanwhile, so keys may have changed theirs. Each transaction has one message. */
+const messageId = (id: string, index: number): string => `${id}.${index}`;
+
+/**
+ * `isMovable`: partitions were added meanwhile, so keys may have changed theirs; the records then come in the order of
+ * their time.
+ */
 export const judgeCalls = ({ events, states, records }: Evidence, { isMovable = false } = {}): Judgement => {
   const anomalies: Anomaly[] = [];
   const report = (kind: AnomalyKind, id: string, detail: string = ANOMALIES[kind]): void => {
@@ -73,8 +81,8 @@ export const judgeCalls = ({ events, states, records }: Evidence, { isMovable = 
   const stories = new Map<string, Story>();
   let uncertain = 0;
   for (const event of events) {
-    const { id, op, topic, key, number } = event;
-    const story = stories.get(id) ?? { topic, key, number, invoked: new Set(), acknowledged: new Set() };
+    const { id, op, topic, key, keys = [key], number } = event;
+    const story = stories.get(id) ?? { topic, keys, number, invoked: new Set(), acknowledged: new Set() };
     stories.set(id, story);
     if (event.event === 'invoke') story.invoked.add(op);
     if (event.event === 'info') uncertain += 1;
@@ -101,8 +109,11 @@ export const judgeCalls = ({ events, states, records }: Evidence, { isMovable = 
   const seen = new Set<string>();
   if (records !== null) {
     judgeRecords(records, stories, states, seen, isMovable, report);
-    for (const [id, { acknowledged }] of stories) {
-      if (acknowledged.has('commit') && !seen.has(id)) report('missing', id);
+    for (const [id, { acknowledged, keys }] of stories) {
+      if (!acknowledged.has('commit')) continue;
+      const missing = [...keys.keys()].filter(index => !seen.has(messageId(id, index)));
+      if (missing.length === 1 && keys.length === 1) report('missing', id);
+      else if (missing.length > 0) report('missing', id, `committed, and not in Kafka: messages ${missing.join(', ')}`);
     }
   }
   const count = (op: string): number => [...stories.values()].filter(({ acknowledged }) => acknowledged.has(op)).length;
@@ -127,25 +138,31 @@ const judgeRecords = (
   isMovable: boolean,
   report: (kind: AnomalyKind, id: string, detail?: string) => void,
 ): void => {
-  const last = new Map<string, { number: number; partition: number }>();
-  for (const { id, topic, partition } of records) {
-    if (seen.has(id)) continue;
-    seen.add(id);
+  const last = new Map<string, { number: number; index: number; partition: number }>();
+  for (const { id, index = 0, topic, partition } of records) {
+    const message = messageId(id, index);
+    if (seen.has(message)) continue;
+    seen.add(message);
     const story = stories.get(id);
-    if (story === undefined) {
+    const key = story?.keys[index];
+    if (story === undefined || key === undefined) {
       report('unknown', id);
       continue;
     }
     const isCommitted = states === null ? story.invoked.has('commit') : states.get(id) === 'committed';
     if (!isCommitted || story.acknowledged.has('rollback')) report('phantom', id);
-    const lane = `${topic} ${story.key}`;
+    const lane = `${topic} ${key}`;
     const before = last.get(lane);
-    if (before !== undefined && story.number < before.number) {
-      report('inversion', id, `${story.number} after ${before.number} of key ${story.key} in ${topic}`);
+    const { number } = story;
+    const isLate =
+      before !== undefined && (number < before.number || (number === before.number && index < before.index));
+    if (isLate) {
+      const [here, there] = [messageId(String(number), index), messageId(String(before.number), before.index)];
+      report('inversion', id, `${here} after ${there} of key ${key} in ${topic}`);
     }
     if (before !== undefined && !isMovable && partition !== before.partition) {
-      report('moved', id, `key ${story.key} of ${topic} is in partitions ${before.partition} and ${partition}`);
+      report('moved', id, `key ${key} of ${topic} is in partitions ${before.partition} and ${partition}`);
     }
-    last.set(lane, { number: Math.max(story.number, before?.number ?? -1), partition });
+    last.set(lane, isLate ? { ...before, partition } : { number, index, partition });
   }
 };

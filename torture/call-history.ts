@@ -12,6 +12,8 @@ export type CallEvent = {
   readonly id: string;
   readonly topic: string;
   readonly key: string;
+  /** Of its messages, in their order; left out where there is one. */
+  readonly keys?: readonly string[];
   readonly number: number;
 } & (
   | { readonly event: 'invoke' }

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, BrokerProcess } from '../test/support/broker-process.ts';
 import type { TopicRecord } from '../test/support/topics.ts';
 import type { CallHistory, Operation } from './call-history.ts';
+import { Random } from './random.ts';
 
 export interface LoadOptions {
   group: string;
@@ -18,12 +19,20 @@ export interface LoadOptions {
   history?: CallHistory;
   /** Waits so long for an answer, repeating the call, before it gives up and rejects. */
   patienceMs?: number;
+  /** Of each producer. The first is wanted most, the second half as often, the third a third as often (Zipf). */
+  keys?: number;
+  /** In one transaction, each with a key of its own choice. */
+  messages?: number;
+  /** Payloads are filled up to that, about. */
+  payloadBytes?: number;
 }
 
 export interface Acknowledged {
   readonly id: string;
   readonly topic: string;
   readonly key: string;
+  /** Of its messages, in their order, the first of which is `key`. */
+  readonly keys: readonly string[];
   /** Commits of one key have rising numbers. */
   readonly number: number;
   state: 'prepared' | 'committed' | 'rolled_back';
@@ -31,6 +40,15 @@ export interface Acknowledged {
 
 const ANSWERED_WITHIN_MS = 60_000;
 const KEYS = 3;
+const SEED = 1;
+const DEFAULTS = {
+  producers: 6,
+  pauseMs: 10,
+  patienceMs: ANSWERED_WITHIN_MS,
+  keys: KEYS,
+  messages: 1,
+  payloadBytes: 0,
+};
 let loads = 0;
 
 export class Load {
@@ -50,7 +68,7 @@ export class Load {
 
   constructor(broker: BrokerProcess, options: LoadOptions) {
     this.#broker = broker;
-    this.#options = { producers: 6, pauseMs: 10, patienceMs: ANSWERED_WITHIN_MS, ...options };
+    this.#options = { ...DEFAULTS, ...options };
     this.#history = options.history ?? null;
   }
 
@@ -79,22 +97,27 @@ export class Load {
   }
 
   async #produce(producer: number): Promise<void> {
+    const { keys, messages, pauseMs } = this.#options;
+    const draw = zipf(keys, new Random(SEED + producer));
     for (let turn = 0; !this.#isStopping; turn++) {
-      await this.#transaction(`${this.#prefix}-${producer}-${turn}`, `key-${producer}-${turn % KEYS}`);
-      await delay(this.#options.pauseMs);
+      const some = Array.from({ length: messages }, () => `key-${producer}-${draw()}`);
+      await this.#transaction(`${this.#prefix}-${producer}-${turn}`, some);
+      if (pauseMs > 0) await delay(pauseMs);
     }
   }
 
   /** Of ten: seven committed, two rolled back, one left alone. */
-  async #transaction(id: string, key: string): Promise<void> {
-    const { group, topics } = this.#options;
+  async #transaction(id: string, keys: readonly string[]): Promise<void> {
+    const { group, topics, payloadBytes } = this.#options;
     const number = this.#number++;
     const topic = topics[number % topics.length]!;
-    const message = { topic, key, payload: JSON.stringify({ id, number }) };
-    const about = { id, topic, key, number };
-    const made = await this.#insist('prepare', about, '/v1/transactions', { id, group, messages: [message] });
+    const payload = JSON.stringify({ id, number, ...(payloadBytes > 0 && { fill: 'x'.repeat(payloadBytes) }) });
+    const key = keys[0]!;
+    const about = { id, topic, key, number, ...(keys.length > 1 && { keys }) };
+    const messages = keys.map(one => ({ topic, key: one, payload }));
+    const made = await this.#insist('prepare', about, '/v1/transactions', { id, group, messages });
     if (made.status !== 201 && made.status !== 200) return void this.wrong.push(`prepare ${id}: ${told(made)}`);
-    const entry: Acknowledged = { id, topic, key, number, state: 'prepared' };
+    const entry: Acknowledged = { id, topic, key, keys, number, state: 'prepared' };
     this.acknowledged.set(id, entry);
     const draw = number % 10;
     if (draw === 9) return;
@@ -133,7 +156,23 @@ export class Load {
   }
 }
 
-type About = Pick<Acknowledged, 'id' | 'topic' | 'key' | 'number'>;
+type About = Pick<Acknowledged, 'id' | 'topic' | 'key' | 'number'> & { readonly keys?: readonly string[] };
+
+/** Draws whole numbers below `count`, n with a weight of 1/(n + 1). */
+const zipf = (count: number, random: Random): (() => number) => {
+  const sums: number[] = [];
+  for (let rank = 1; rank <= count; rank++) sums.push((sums.at(-1) ?? 0) + 1 / rank);
+  return () => {
+    const drawn = random.next() * sums.at(-1)!;
+    let [low, high] = [0, count - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (sums[middle]! > drawn) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  };
+};
 
 const told = ({ status, body }: Answer): string => `${status} ${JSON.stringify(body)}`;
 
@@ -147,7 +186,7 @@ export interface Audit {
   duplicates: number;
 }
 
-/** `records` of all topics of the load, each topic in the order of its partitions' offsets. */
+/** `records` of all topics of the load, each topic in the order of its partitions' offsets. One message a transaction. */
 export const audit = (load: Load, records: Iterable<TopicRecord>): Audit => {
   const seen = new Set<string>();
   const last = new Map<string, number>();

@@ -4,6 +4,10 @@ import { P1 } from './p01-power-cut.ts';
 import { P2 } from './p02-killed-anywhere.ts';
 import { P4 } from './p04-resolution-never-flips.ts';
 import { P6 } from './p06-nothing-forgotten.ts';
+import { P7 } from './p07-at-least-once.ts';
+import { P9 } from './p09-order.ts';
+import { P10 } from './p10-bytes.ts';
+import { P12 } from './p12-outage.ts';
 import { P19 } from './p19-check-addresses.ts';
 
-export const PROOFS: readonly Proof[] = [P1, P2, P4, P6, P19];
+export const PROOFS: readonly Proof[] = [P1, P2, P4, P6, P7, P9, P10, P12, P19];
