@@ -16,7 +16,11 @@ const SHORTEST_PAUSE_MS = 500;
 export interface RetentionSettings {
   readonly store: Store;
   readonly coordinator: Coordinator;
-  readonly clock: { now(): number };
+  readonly clock: {
+    now(): number;
+    /** By how much it was set forward of late (see clock.ts). Left out: it never is. */
+    setForwardMs?(withinMs: number): number;
+  };
   /** Age since the end of a transaction, in milliseconds. */
   readonly retentionMs: number;
   readonly onFatal: (error: Error) => void;
@@ -30,7 +34,8 @@ export const createRetention = ({ store, coordinator, clock, retentionMs, onFata
   let endedBefore = 0;
   const step = async (): Promise<number> => {
     if (waiting.length === 0) {
-      endedBefore = clock.now() - retentionMs;
+      // Whatever ended before somebody set the clock forward is younger than it looks.
+      endedBefore = clock.now() - retentionMs - (clock.setForwardMs?.(retentionMs) ?? 0);
       const { ids, next } = await store.ended(endedBefore, after);
       waiting = ids;
       after = next ?? 0;

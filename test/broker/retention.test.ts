@@ -1,6 +1,8 @@
 import t from 'tap';
+import { watchedClock } from '../../broker/clock.ts';
 import { createRetention } from '../../broker/retention.ts';
 import { openCoordinator, openStore, prepareCommand, producerGroup, resolveCommand } from '../support/store.ts';
+import { until } from '../support/until.ts';
 
 t.test('what ended long enough ago is forgotten, in chunks; what waits stays', async t => {
   const store = openStore(t);
@@ -38,4 +40,51 @@ t.test('what ended long enough ago is forgotten, in chunks; what waits stays', a
   t.equal(counters.get('transactions.rolled_back'), 1);
   t.equal(counters.get('messages.dropped'), 1);
   t.equal(counters.get('accepted'), 1_201);
+});
+
+t.test('what looks old because the clock was set forward is kept until it is old', async t => {
+  const store = openStore(t);
+  const time = { wall: 5_000, steady: 0 };
+  const clock = watchedClock(
+    () => time.wall,
+    () => time.steady,
+  );
+  const coordinator = await openCoordinator(store, { clock });
+  await coordinator.submit([{ type: 'put_group', group: producerGroup('g') }]);
+  for (const id of ['t0', 't1']) await coordinator.submit([prepareCommand(id, 'g'), resolveCommand(id, 'rollback')]);
+  const looked: number[] = [];
+  let whenLooked: () => void = () => {};
+  const watched = new Proxy(store, {
+    get: (_, name) => {
+      const value = Reflect.get(store, name);
+      if (name !== 'ended') return typeof value === 'function' ? value.bind(store) : value;
+      return async (...given: Parameters<typeof store.ended>) => {
+        looked.push(given[0]);
+        whenLooked();
+        return store.ended(...given);
+      };
+    },
+  });
+  const look = async (): Promise<number> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    whenLooked = resolve;
+    const retention = createRetention({ store: watched, coordinator, clock, retentionMs: 10_000, onFatal: t.fail });
+    retention.start();
+    await promise;
+    await retention.stop();
+    return looked.at(-1)!;
+  };
+  const dayMs = 24 * 60 * 60 * 1_000;
+  time.wall += dayMs;
+  time.steady += 1_000;
+  t.equal(await look(), time.wall - 10_000 - dayMs + 1_000, 'set forward by a day less a second');
+  t.ok(await store.transaction('t0'));
+  time.wall += 8_000;
+  time.steady += 8_000;
+  await look();
+  t.ok(await store.transaction('t1'), 'nine seconds old');
+  time.wall += 3_000;
+  time.steady += 3_000;
+  await look();
+  await until('both are forgotten', async () => (await store.transaction('t1')) === null);
 });
