@@ -44,7 +44,7 @@ const kafkaPublisher = ({ brokers, clientId, tls, sasl }: KafkaConfig, log: Logg
 /** Rejects with ConfigError, DataFolderError or what listening failed with; then nothing is left open. */
 export const startBroker = async (config: Config, log: Logger, fatal: (error: Error) => void): Promise<Broker> => {
   const policy = addressPolicy(config);
-  const store = openSqliteStore({ dataDir: config.dataDir });
+  const store = openSqliteStore({ dataDir: config.dataDir, reserveBytes: config.diskReserveBytes });
   const metrics = new Metrics();
   let isAccepting = false;
   const onFatal = (error: Error): void => {
@@ -55,6 +55,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
     store,
     clock,
     random: Math.random,
+    isNearlyFull: () => store.isNearlyFull,
     onReady: (topic, partition) => forwarder.onReady(topic, partition),
     onCheckPlanned: (group, at) => checkBack.checkPlanned(group, at),
     onCommit: (commands, tookMs) => metrics.onCommit(commands, tookMs),

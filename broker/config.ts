@@ -22,6 +22,7 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly dataDir: string;
+  readonly diskReserveBytes: number;
   readonly source: string;
   readonly retentionMs: number;
   readonly parkAfterMs: number;
@@ -64,6 +65,11 @@ export const SETTINGS = {
   },
   port: { value: 'PORT', fallback: '7400', help: 'port to listen on; 0: any free one, printed' },
   'data-dir': { value: 'FOLDER', fallback: './data', help: 'where everything is kept; one broker a folder' },
+  'disk-reserve': {
+    value: 'BYTES',
+    fallback: '67108864',
+    help: 'of the disk kept for the end of what was begun, an eighth of it at most: nothing new is accepted into it; 0: none',
+  },
   source: { value: 'NAME', fallback: 'escrowmq', help: 'first part of ce_source; different for every broker' },
   retention: { value: 'TIME', fallback: '72h', help: 'how long ended transactions are remembered' },
   'park-after': {
@@ -297,6 +303,7 @@ export const readConfig = (args: string[], env: NodeJS.ProcessEnv = process.env)
     operatorKey,
     port: reader.integer('port', 0, 65_535),
     dataDir: reader.text('data-dir')!,
+    diskReserveBytes: reader.integer('disk-reserve', 0, 999_999_999_999),
     source: reader.matching('source', /^[A-Za-z0-9._~-]{1,64}$/, '1 to 64 letters, digits, ".", "_", "~" or "-"'),
     retentionMs: reader.duration('retention', 1_000),
     parkAfterMs: reader.duration('park-after', 0),

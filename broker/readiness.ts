@@ -5,7 +5,7 @@ import type { ForwarderStatus } from './forward/forwarder.ts';
 
 interface Parts {
   readonly isAccepting: boolean;
-  readonly coordinator: Pick<Coordinator, 'groups' | 'isStorageFull'>;
+  readonly coordinator: Pick<Coordinator, 'groups' | 'isStorageFull' | 'isNearlyFull'>;
   readonly forwarder: ForwarderStatus;
 }
 
@@ -15,7 +15,14 @@ const LISTED = 5;
 const list = (names: string[]): string =>
   names.slice(0, LISTED).join(', ') + (names.length > LISTED ? ` and ${names.length - LISTED} more` : '');
 
-/** `degraded` still accepts: Kafka or a producer group is away. `unavailable` does not. */
+/** While only the reserve is left, what was begun must find the way to the broker. */
+const room = ({ isStorageFull, isNearlyFull }: Parts['coordinator']): Readiness['checks'][string] => {
+  if (isStorageFull) return { status: 'unavailable', detail: 'there is no room on the disk of the data folder' };
+  if (!isNearlyFull) return { status: 'ok' };
+  return { status: 'degraded', detail: 'the disk of the data folder is nearly full: only what was begun is accepted' };
+};
+
+/** `degraded` still accepts: Kafka or a producer group is away, or room is short. `unavailable` does not. */
 export const readiness = ({ isAccepting, coordinator, forwarder }: Parts): Readiness => {
   const { kafka, topics } = forwarder;
   const troubled = topics.filter(topic => topic.trouble !== null && (topic.waitingLanes > 0 || topic.unassigned));
@@ -23,9 +30,7 @@ export const readiness = ({ isAccepting, coordinator, forwarder }: Parts): Readi
   const since = new Date(kafka.since).toISOString();
   const checks: Readiness['checks'] = {
     process: isAccepting ? { status: 'ok' } : { status: 'unavailable', detail: 'starting or stopping' },
-    store: coordinator.isStorageFull
-      ? { status: 'unavailable', detail: 'there is no room on the disk of the data folder' }
-      : { status: 'ok' },
+    store: room(coordinator),
     kafka:
       kafka.status === 'up'
         ? { status: 'ok' }

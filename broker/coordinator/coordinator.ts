@@ -22,6 +22,8 @@ export interface CoordinatorSettings {
   readonly store: Store;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Only the reserve of the disk is left: nothing new is to begin. Default: never. */
+  readonly isNearlyFull?: () => boolean;
   /** A lane got a ready message; called after the commit that holds it. */
   readonly onReady?: (topic: string, partition: number | null) => void;
   /** A check of the group was planned for `at` (ms since 1970); called after the commit. */
@@ -147,6 +149,11 @@ export class Coordinator {
     return this.#settings.clock.monotonic() - this.#storageFullAt < STORAGE_FULL_MS;
   }
 
+  /** Only the reserve of the disk is left: new transactions are refused, everything else is carried out. */
+  get isNearlyFull(): boolean {
+    return this.#settings.isNearlyFull?.() ?? false;
+  }
+
   /**
    * Carries out the commands in the order given and resolves with one outcome each, when all of them are durable.
    * Rejects with StorageFullError (nothing of them was carried out, or only some: repeat all) or, when the store has
@@ -227,7 +234,8 @@ export class Coordinator {
       await this.#settings.store.transact(ids, loaded => {
         const rights = { keys: this.#keys, groupTopics: this.#groupTopics };
         set = new WorkingSet(loaded, this.#groups, this.#topics, rights);
-        const moment = { now: this.#settings.clock.now(), random: this.#settings.random };
+        const { clock, random } = this.#settings;
+        const moment = { now: clock.now(), random, isNearlyFull: this.isNearlyFull };
         for (const command of commands) outcomes.push(decide(set, command, moment));
         return set.changes();
       });

@@ -29,7 +29,12 @@ export interface Moment {
   readonly now: number;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Nothing new is to begin. */
+  readonly isNearlyFull?: boolean;
 }
+
+const NEARLY_FULL =
+  'The broker’s disk is nearly full. What is left is kept for the end of what was begun; repeat the call later.';
 
 export const checkPolicy = (group: Pick<ProducerGroup, 'check'>): CheckPolicy => ({
   ...DEFAULT_CHECK_POLICY,
@@ -106,7 +111,7 @@ export const decide = (set: WorkingSet, command: Command, moment: Moment): Outco
   }
 };
 
-const prepare = (set: WorkingSet, command: PrepareCommand, { now }: Moment): Outcome => {
+const prepare = (set: WorkingSet, command: PrepareCommand, { now, isNearlyFull }: Moment): Outcome => {
   const existing = set.transaction(command.id);
   if (existing) {
     if (existing.group !== command.group) return refused('ID_TAKEN', `The id ${command.id} cannot be used.`);
@@ -130,6 +135,7 @@ const prepare = (set: WorkingSet, command: PrepareCommand, { now }: Moment): Out
     });
   }
   if (command.refusal) return { kind: 'refused', refused: command.refusal };
+  if (isNearlyFull) return refused('STORAGE_FULL', NEARLY_FULL);
   const afterMs = command.afterMs ?? checkPolicy(group).afterMs;
   const transaction: Transaction = {
     sequence: set.next('sequence'),

@@ -6,6 +6,7 @@ import Database from 'better-sqlite3';
 import type { MessageContent, Transaction } from '../transaction/transaction.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { openDataFolder } from './data-folder.ts';
+import { DiskRoom } from './disk-room.ts';
 import { Recent } from './recent.ts';
 import { openDatabase } from './sqlite-database.ts';
 import { listStep } from './sqlite-list.ts';
@@ -57,10 +58,12 @@ export interface SqliteStoreSettings {
   readonly dataDir: string;
   /** Of what was written last and is not at its end, so much stays in memory. */
   readonly recentBytes?: number;
+  /** See disk-room.ts; default: no reserve. */
+  readonly reserveBytes?: number;
 }
 
 /** Opens (and where needed creates) the store in the folder. Throws DataFolderError with a sentence for people. */
-export const openSqliteStore = (settings: SqliteStoreSettings): Store => new SqliteStore(settings);
+export const openSqliteStore = (settings: SqliteStoreSettings): SqliteStore => new SqliteStore(settings);
 
 /** SQLite's word for a full disk → the store's. */
 const tellingFull = <T>(write: () => T): T => {
@@ -82,12 +85,13 @@ class SqliteStore implements Store {
   readonly #groups = new SqliteNames();
   readonly #topics = new SqliteNames();
   readonly #counters: Map<string, number>;
+  readonly #room: DiskRoom;
   readonly #checkpointer: Checkpointer;
   readonly #recent: Recent;
   /** No undecided transaction lies before this sequence. */
   #undecidedFrom = 0;
 
-  constructor({ dataDir, recentBytes = RECENT_BYTES }: SqliteStoreSettings) {
+  constructor({ dataDir, recentBytes = RECENT_BYTES, reserveBytes = 0 }: SqliteStoreSettings) {
     const folder = openDataFolder(dataDir);
     this.#release = folder.release;
     try {
@@ -99,6 +103,8 @@ class SqliteStore implements Store {
     this.#sql = prepareStatements(this.#db);
     this.#writer = new SqliteWriter(this.#sql, this.#groups, this.#topics);
     this.#checkpointer = new Checkpointer(this.#db, folder.databaseFile);
+    this.#room = new DiskRoom(folder.path, reserveBytes);
+    if (reserveBytes > 0) this.#checkpointer.watch(this.#room);
     this.#counters = new Map(this.#sql.counters.all() as [string, number][]);
     const isReady = (this.#counters.get('messages.ready') ?? 0) > 0;
     this.#recent = new Recent(isReady ? (this.#counters.get('commitOrder') ?? 0) : 0, recentBytes);
@@ -109,18 +115,19 @@ class SqliteStore implements Store {
   }
 
   async transact(transactionIds: Iterable<string>, decide: (loaded: Loaded) => Changes): Promise<void> {
-    const changes = tellingFull(() =>
-      this.#inTransaction(() => {
-        const transactions = new Map<string, Transaction>();
-        for (const id of transactionIds) {
-          const transaction = this.#recent.transaction(id) ?? this.#load(id);
-          if (transaction) transactions.set(id, transaction);
-        }
-        return decide({ transactions, counters: this.#counters });
-      }),
-    );
-    this.#recent.adopt(changes);
+    try {
+      const changes = tellingFull(() => this.#inTransaction(() => decide(this.#loaded(transactionIds))));
+      this.#recent.adopt(changes);
+    } catch (error) {
+      if (error instanceof StorageFullError) this.#checkpointer.refused();
+      throw error;
+    }
     this.#checkpointer.committed();
+  }
+
+  /** Only the reserve of the disk is left. */
+  get isNearlyFull(): boolean {
+    return this.#room.isShort;
   }
 
   async groups(): Promise<ProducerGroup[]> {
@@ -253,8 +260,8 @@ class SqliteStore implements Store {
   async shrink(): Promise<void> {
     const free = this.#db.pragma('freelist_count', { simple: true }) as number;
     const pages = this.#db.pragma('page_count', { simple: true }) as number;
-    // A file that only breathes keeps its free pages: they are used again.
-    if (free * SHRINK_ABOVE < pages) return;
+    // A file that only breathes keeps its free pages: they are used again, unless others wait for the room.
+    if (free * SHRINK_ABOVE < pages && !this.isNearlyFull) return;
     tellingFull(() => this.#db.pragma(`incremental_vacuum(${SHRINK_PAGES})`));
   }
 
@@ -262,6 +269,15 @@ class SqliteStore implements Store {
     await this.#checkpointer.close();
     this.#db.close();
     this.#release();
+  }
+
+  #loaded(transactionIds: Iterable<string>): Loaded {
+    const transactions = new Map<string, Transaction>();
+    for (const id of transactionIds) {
+      const transaction = this.#recent.transaction(id) ?? this.#load(id);
+      if (transaction) transactions.set(id, transaction);
+    }
+    return { transactions, counters: this.#counters };
   }
 
   #load(id: string): Transaction | null {

@@ -20,6 +20,7 @@ t.test('defaults', async t => {
     host: '127.0.0.1',
     port: 7400,
     dataDir: './data',
+    diskReserveBytes: 64 * 1024 * 1024,
     source: 'escrowmq',
     retentionMs: 72 * 3_600_000,
     parkAfterMs: 600_000,
