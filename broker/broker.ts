@@ -21,7 +21,7 @@ import { openSqliteStore } from './store/sqlite-store.ts';
 import { VERSION } from './version.ts';
 
 export interface Broker {
-  /** http://host:port */
+  /** http://host:port, https with TLS */
   readonly address: string;
   /** Finishes what is in hand, at the latest after so many milliseconds. What is not finished by then is safe. */
   stop(withinMs: number): Promise<void>;
@@ -113,6 +113,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
     accepting: () => isAccepting,
     operatorKey: config.operatorKey,
     limits: config,
+    tls: config.tls,
     metrics,
     // The line that says where the broker listens is our own.
     logger: log.child({}, { level: config.logLevel === 'info' ? 'warn' : config.logLevel }),
@@ -149,7 +150,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
   }
   isAccepting = true;
   const { address, port, family } = server.server.address() as AddressInfo;
-  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  const url = `${config.tls === null ? 'http' : 'https'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   const where = config.kafka ? `Kafka at ${config.kafka.brokers.join(',')}` : 'memory: records are gone at restart';
   // Whoever waits for this line waits at any log level.
   log.child({}, { level: 'info' }).info(

@@ -2,7 +2,9 @@
  * Every setting: flag, environment name, default, limit. Read once, checked as a whole (all mistakes are told at once),
  * then frozen. The only reader of the environment.
  */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { isLoopbackHost } from './protocol/loopback.ts';
 
@@ -21,6 +23,8 @@ export interface KafkaConfig {
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** Null: plain HTTP. PEM texts that fit together. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
   readonly dataDir: string;
   readonly diskReserveBytes: number;
   readonly source: string;
@@ -64,6 +68,11 @@ export const SETTINGS = {
     help: 'address to listen on; any but loopback needs an operator key',
   },
   port: { value: 'PORT', fallback: '7400', help: 'port to listen on; 0: any free one, printed' },
+  'tls-cert-file': {
+    value: 'FILE',
+    help: 'PEM: the broker’s certificate and what links it to its authority; HTTPS instead of HTTP',
+  },
+  'tls-key-file': { value: 'FILE', help: 'PEM: the key of that certificate' },
   'data-dir': { value: 'FOLDER', fallback: './data', help: 'where everything is kept; one broker a folder' },
   'disk-reserve': {
     value: 'BYTES',
@@ -222,13 +231,58 @@ class Reader {
     const path = this.text(flag);
     if (path === null) return null;
     try {
-      return readFileSync(path, 'utf8');
+      const text = readFileSync(path, 'utf8');
+      if (text.trim() === '') this.mistake(`--${flag}: ${path} is empty.`);
+      return text.trim() === '' ? '' : text;
     } catch (error) {
       this.mistake(`--${flag}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? error}).`);
       return '';
     }
   }
 }
+
+/** What `use` makes of it; null where it throws, which is a mistake. */
+const usable = <T>(reader: Reader, use: () => T, sentence: (code: string) => string): T | null => {
+  try {
+    return use();
+  } catch (error) {
+    reader.mistake(sentence((error as NodeJS.ErrnoException).code ?? (error as Error).message));
+    return null;
+  }
+};
+
+const readTls = (reader: Reader): Config['tls'] => {
+  const [cert, key] = [reader.file('tls-cert-file'), reader.file('tls-key-file')];
+  if (cert === null && key === null) return null;
+  if (cert === null || key === null) reader.mistake('--tls-cert-file and --tls-key-file belong together.');
+  // Of a file that cannot be read nothing more is said.
+  if (!cert || !key) return null;
+  const certificate = usable(
+    reader,
+    () => new X509Certificate(cert),
+    () => '--tls-cert-file holds no certificate in PEM.',
+  );
+  const privateKey = usable(
+    reader,
+    () => createPrivateKey(key),
+    () =>
+      key.includes('ENCRYPTED')
+        ? '--tls-key-file is locked by a passphrase; give the key without one, in a file that only the broker can read.'
+        : '--tls-key-file holds no private key in PEM.',
+  );
+  if (certificate === null || privateKey === null) return null;
+  if (!certificate.checkPrivateKey(privateKey)) {
+    reader.mistake('The key of --tls-key-file does not belong to the first certificate of --tls-cert-file.');
+    return null;
+  }
+  const pair = { cert, key };
+  const context = usable(
+    reader,
+    () => createSecureContext(pair),
+    code => `TLS cannot work with --tls-cert-file and --tls-key-file (${code}).`,
+  );
+  return context === null ? null : pair;
+};
 
 const readKafka = (reader: Reader): KafkaConfig => {
   const brokers = reader.list('kafka-brokers');
@@ -302,6 +356,7 @@ export const readConfig = (args: string[], env: NodeJS.ProcessEnv = process.env)
     loopback,
     operatorKey,
     port: reader.integer('port', 0, 65_535),
+    tls: readTls(reader),
     dataDir: reader.text('data-dir')!,
     diskReserveBytes: reader.integer('disk-reserve', 0, 999_999_999_999),
     source: reader.matching('source', /^[A-Za-z0-9._~-]{1,64}$/, '1 to 64 letters, digits, ".", "_", "~" or "-"'),

@@ -4,7 +4,6 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyPluginAsync, FastifySchema, RouteOptions } from 'fastify';
 import { ERRORS, type ErrorCode } from '../protocol/errors.ts';
 import { ProblemSchema } from './answer-schemas.ts';
-import { PAGE_HEADERS } from './errors-page.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 
 /** What every call may be answered with. */
@@ -159,14 +158,5 @@ export const openApiRoutes: FastifyPluginAsync = async app => {
     },
   );
 
-  await app.register(async pages => {
-    pages.addHook('onSend', async (_request, reply) => {
-      void reply.headers(PAGE_HEADERS);
-    });
-    await pages.register(swaggerUi, {
-      routePrefix: '/docs',
-      staticCSP: UI_POLICY,
-      uiConfig: { validatorUrl: null },
-    });
-  });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: UI_POLICY, uiConfig: { validatorUrl: null } });
 };

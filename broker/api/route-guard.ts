@@ -1,6 +1,7 @@
 /** What every route gets without asking: the gate, strict queries, and a place in the figures; and what is no route. */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify';
 import { NoQuery } from './address-schemas.ts';
+import { answerHeaders } from './answer-headers.ts';
 import { createGate } from './gate.ts';
 import { ApiError, pathOf, sendProblem } from './problem.ts';
 import type { ServerSettings } from './surroundings.ts';
@@ -8,6 +9,8 @@ import { KnownPaths } from './unmatched.ts';
 
 /** Pages that plug-ins register, which name no right themselves. */
 const PLUG_IN_PAGES = '/docs';
+/** Common servers draw the line there; what Node itself allows is 2,000, and the rest it drops without a word. */
+const MAX_HEADER_FIELDS = 100;
 /** Route label of requests that no route took. */
 const UNMATCHED = 'unmatched';
 
@@ -21,7 +24,7 @@ const noBodyIsEmpty = (request: FastifyRequest, _reply: FastifyReply, done: Hook
 /** Before the first route is registered. */
 export const guardRoutes = (
   app: FastifyInstance,
-  settings: Pick<ServerSettings, 'metrics' | 'operatorKey' | 'keys' | 'clock' | 'accepting'>,
+  settings: Pick<ServerSettings, 'metrics' | 'operatorKey' | 'keys' | 'clock' | 'accepting' | 'tls'>,
 ): void => {
   const { metrics } = settings;
   const gate = createGate(settings);
@@ -50,6 +53,13 @@ export const guardRoutes = (
   app.addHook('onResponse', (request, reply, done) =>
     request.is404 ? observeUnmatched(request, reply, done) : done(),
   );
+  const headers = answerHeaders(settings.tls != null);
+  app.addHook('onRequest', (request, reply, done) => {
+    void reply.headers(headers);
+    if (request.raw.rawHeaders.length <= 2 * MAX_HEADER_FIELDS) return done();
+    const detail = `The request has more than ${MAX_HEADER_FIELDS} header fields.`;
+    done(new ApiError({ code: 'HEADERS_TOO_LARGE', detail }));
+  });
   // Before the body is read: what leads nowhere is not worth reading.
   app.addHook('onRequest', (request, reply, done) => {
     if (!request.is404) return done();

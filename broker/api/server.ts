@@ -1,6 +1,7 @@
 /** The HTTP server: what it is built from, in the order in which a request meets it. */
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
+import { answerHeaders } from './answer-headers.ts';
 import { batchRoutes } from './batch.ts';
 import { onClientError, refuseOddRequests } from './connection-errors.ts';
 import { errorsPageRoute } from './errors-page.ts';
@@ -15,6 +16,7 @@ import { ApiError, pathOf, sendProblem } from './problem.ts';
 import { producerGroupRoutes } from './producer-groups.ts';
 import { parseQueryString } from './query-string.ts';
 import { guardRoutes } from './route-guard.ts';
+import { dropUnfinishedHandshakes, secureOptions } from './secure-listener.ts';
 import { DEFAULT_LIMITS, type ServerSettings } from './surroundings.ts';
 import { topicRoutes } from './topics.ts';
 import { transactionReadingRoutes } from './transaction-reading.ts';
@@ -27,7 +29,9 @@ const MAX_CONNECTIONS = 10_000;
 /** Longest time for the headers, and for a whole request, to arrive. */
 const HEADERS_TIMEOUT_MS = 20_000;
 const REQUEST_TIMEOUT_MS = 60_000;
-/** How often both are looked after. */
+/** After so many request times a connection is cut on which nothing moves: an answer that nobody reads takes memory. */
+const STALLED_TIMES = 3;
+/** How often the times are looked after. */
 const TIMEOUT_CHECK_MS = 1_000;
 /** Longer than common load balancers keep a connection, so that they are the ones who close it. */
 const KEEP_ALIVE_MS = 72_000;
@@ -46,7 +50,15 @@ const ROUTES = [
 
 /** Not listening yet. `close()` stops it: requests in hand are answered, idle connections are closed. */
 export const buildServer = (settings: ServerSettings): FastifyInstance => {
-  const { logger, limits = DEFAULT_LIMITS, requestTimeoutMs = REQUEST_TIMEOUT_MS } = settings;
+  const { logger, limits = DEFAULT_LIMITS, requestTimeoutMs = REQUEST_TIMEOUT_MS, tls = null } = settings;
+  const headersTimeout = Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs);
+  const listener = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout,
+    connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, requestTimeoutMs),
+    // Refused by the gate, as a problem.
+    requireHostHeader: false,
+  };
   const app = Fastify({
     loggerInstance: logger,
     // Requests are counted, not logged; one logger for all of them saves a child for each.
@@ -55,25 +67,24 @@ export const buildServer = (settings: ServerSettings): FastifyInstance => {
     bodyLimit: limits.maxBodyBytes,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionTimeout: STALLED_TIMES * requestTimeoutMs,
     return503OnClosing: false,
     trustProxy: false,
     routerOptions: { maxParamLength: MAX_HEADER_BYTES, querystringParser: parseQueryString },
-    http: {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs),
-      connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, requestTimeoutMs),
-      // Refused by the gate, as a problem.
-      requireHostHeader: false,
-    },
+    // The types know servers of one kind only; nothing here depends on it.
+    ...((tls === null
+      ? { http: listener }
+      : { https: { ...listener, ...secureOptions(tls, headersTimeout) } }) as object),
     ajv: { customOptions: VALIDATOR_OPTIONS },
     schemaErrorFormatter: (errors, part) => new ApiError(validationFault(errors, part)),
     clientErrorHandler: onClientError,
     frameworkErrors: (error, request, reply) => {
-      void sendProblem(request, reply, faultOf(error, limits.maxBodyBytes));
+      void sendProblem(request, reply.headers(answerHeaders(tls !== null)), faultOf(error, limits.maxBodyBytes));
     },
   });
   app.server.maxConnections = MAX_CONNECTIONS;
   refuseOddRequests(app.server);
+  if (tls !== null) dropUnfinishedHandshakes(app);
 
   app.setErrorHandler((error, request, reply) => {
     const fault = faultOf(error, limits.maxBodyBytes);

@@ -89,6 +89,8 @@ export interface ServerSettings {
   /** From outside. Where it is null, and no key was ever made, everybody may do everything. */
   readonly operatorKey: string | null;
   readonly limits?: Limits;
+  /** Null: plain HTTP. PEM texts. */
+  readonly tls?: { readonly cert: string; readonly key: string } | null;
   /** Longest time for a whole request to arrive, milliseconds. */
   readonly requestTimeoutMs?: number;
   readonly metrics: Metrics;
