@@ -2,7 +2,7 @@
  * The broker's folder: created private, owned by one process. The lock is an exclusive transaction on a file of its
  * own: the system gives it back when the process ends, however it ends, so nothing stale is left after kill -9.
  */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 
@@ -63,6 +63,8 @@ export const openDataFolder = (dataDir: string): DataFolder => {
     );
   }
   privateFile(databaseFile);
+  // SQLite makes them as private as the database, but a copy that was put back may have brought its own.
+  for (const beside of ['-wal', '-shm']) if (existsSync(databaseFile + beside)) chmodSync(databaseFile + beside, 0o600);
   syncFolder(path);
   return { path, databaseFile, release: () => lock.close() };
 };
