@@ -3,10 +3,11 @@
  * every look.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { BrokerProcess } from '../../test/support/broker-process.ts';
+import type { BrokerProcess } from '../../test/support/broker-process.ts';
 import { CheckHandler } from '../../test/support/check-handler.ts';
 import { gauges } from '../../test/support/transactions.ts';
-import { environmentWith, type PlantedFault } from '../planted-fault.ts';
+import type { PlantedFault } from '../planted-fault.ts';
+import { memoryBroker } from './memory-broker.ts';
 import { unaccounted } from './resolution-laws.ts';
 
 const GROUP = 'silent';
@@ -46,7 +47,7 @@ export const runDueAtOnce = async (
   const handler = new CheckHandler();
   handler.answer(() => 'commit');
   await handler.listen();
-  const broker = new BrokerProcess(dataDir, { args: ['--publisher', 'memory'], env: environmentWith(fault) });
+  const broker = memoryBroker(dataDir, fault);
   const anomalies: string[] = [];
   let looks = 0;
   const look = async (): Promise<void> => {

@@ -1,9 +1,10 @@
 /** Everybody who can decide decides at once about the same transactions of a real broker, over HTTP. */
-import { BrokerProcess } from '../../test/support/broker-process.ts';
+import type { BrokerProcess } from '../../test/support/broker-process.ts';
 import { CheckHandler } from '../../test/support/check-handler.ts';
 import { list } from '../../test/support/transactions.ts';
-import { environmentWith, type PlantedFault } from '../planted-fault.ts';
+import type { PlantedFault } from '../planted-fault.ts';
 import { Random } from '../random.ts';
+import { memoryBroker } from './memory-broker.ts';
 import { judgeRace, type RaceAnswer, type Shown } from './race-judge.ts';
 
 const GROUP = 'racing';
@@ -81,7 +82,7 @@ export const runRaces = async ({ calls, seed, fault, dataDir, say, isLate }: Rac
   const handler = new CheckHandler();
   handler.answer(() => toss(random));
   await handler.listen();
-  const broker = new BrokerProcess(dataDir, { args: ['--publisher', 'memory'], env: environmentWith(fault) });
+  const broker = memoryBroker(dataDir, fault);
   const anomalies: string[] = [];
   const winners: Record<string, number> = {};
   let [made, transactions, refused, kills] = [0, 0, 0, 0];

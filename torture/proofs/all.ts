@@ -7,8 +7,9 @@ import { P6 } from './p06-nothing-forgotten.ts';
 import { P7 } from './p07-at-least-once.ts';
 import { P9 } from './p09-order.ts';
 import { P10 } from './p10-bytes.ts';
+import { P11 } from './p11-repeated-calls.ts';
 import { P12 } from './p12-outage.ts';
 import { P13 } from './p13-full-disk.ts';
 import { P19 } from './p19-check-addresses.ts';
 
-export const PROOFS: readonly Proof[] = [P1, P2, P4, P6, P7, P9, P10, P12, P13, P19];
+export const PROOFS: readonly Proof[] = [P1, P2, P4, P6, P7, P9, P10, P11, P12, P13, P19];
