@@ -120,7 +120,7 @@ const entriesElsewhere = (): Entry[] => {
       ),
       anomalies: sum(fence.map(({ contradicted }) => contradicted)),
       faults: ['six, named [there](#every-order)'],
-      run: '`node test/fence/enumerate.ts --all`',
+      run: '`node test/fence/enumerate.ts`',
     },
     {
       ...twoBanks,

@@ -51,9 +51,14 @@ let isImpatient = false;
 const ask = (question: Question): Told => {
   if (isDead) throw new Dead();
   port.postMessage({ question, isOpen: db.inTransaction });
-  Atomics.wait(signal, 0, 0);
-  Atomics.store(signal, 0, 0);
-  const told = receiveMessageOnPort(port)!.message as Told;
+  let received = receiveMessageOnPort(port);
+  // Being woken says nothing: it may be the end of what woke this thread for the message before.
+  while (received === undefined) {
+    Atomics.wait(signal, 0, 0);
+    Atomics.store(signal, 0, 0);
+    received = receiveMessageOnPort(port);
+  }
+  const told = received.message as Told;
   setAge(told.isOld ?? false);
   if (told.fate === 'crash') {
     isDead = true;
