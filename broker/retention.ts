@@ -36,7 +36,7 @@ export const createRetention = ({ store, coordinator, clock, retentionMs, onFata
     if (waiting.length === 0) {
       // Whatever ended before somebody set the clock forward is younger than it looks.
       endedBefore = clock.now() - retentionMs - (clock.setForwardMs?.(retentionMs) ?? 0);
-      const { ids, next } = await store.ended(endedBefore, after);
+      const { ids, next } = await store.ended(endedBefore, after, clock.now());
       waiting = ids;
       after = next ?? 0;
       if (ids.length === 0) return next === null ? roundMs : PAUSE_MS;

@@ -246,12 +246,17 @@ class SqliteStore implements Store {
     return groupId === undefined ? null : (this.#sql.nextCheckAt.get(groupId) as number | null);
   }
 
-  async ended(before: number, after: number): Promise<{ ids: string[]; next: number | null }> {
+  async ended(
+    before: number,
+    after: number,
+    now = Number.POSITIVE_INFINITY,
+  ): Promise<{ ids: string[]; next: number | null }> {
     const rows = this.#sql.endedRows.all({ before, after, limit: SEARCH_ROWS }) as [number, string, number, number][];
     const ids: string[] = [];
     for (const [, id, preparedAt, isEnded] of rows) {
-      // Rows lie in the order of arrival: behind one that arrived too late, none can have ended early enough.
-      if (preparedAt >= before) return { ids, next: null };
+      // Rows lie in the order of arrival: behind one that arrived too late, none can have ended early enough. One from
+      // the future says nothing: the clock was set back since.
+      if (preparedAt >= before && preparedAt <= now) return { ids, next: null };
       if (isEnded === 1) ids.push(id);
     }
     return { ids, next: rows.length < SEARCH_ROWS ? null : rows.at(-1)![0] };

@@ -201,9 +201,10 @@ export interface Store {
 
   /**
    * Ended transactions (resolved, no message ready or parked) whose end lies before `before`, searched among a bounded
-   * number of rows behind `after`; `next` is where to go on, null at the end of what can be old enough.
+   * number of rows behind `after`; `next` is where to go on, null at the end of what can be old enough. Rows that arrived
+   * later than `now` (default: none) are from before the clock was set back, and hide nothing.
    */
-  ended(before: number, after: number): Promise<{ ids: string[]; next: number | null }>;
+  ended(before: number, after: number, now?: number): Promise<{ ids: string[]; next: number | null }>;
 
   /** Gives a bounded number of freed pages back to the file system, where many are free. */
   shrink(): Promise<void>;

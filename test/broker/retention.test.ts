@@ -88,3 +88,21 @@ t.test('what looks old because the clock was set forward is kept until it is old
   await look();
   await until('both are forgotten', async () => (await store.transaction('t1')) === null);
 });
+
+t.test('what arrived while the clock went ahead does not hide what comes behind it', async t => {
+  const store = openStore(t);
+  let now = 5_000_000;
+  const clock = { now: () => now, monotonic: () => 0 };
+  const coordinator = await openCoordinator(store, { clock });
+  await coordinator.submit([{ type: 'put_group', group: producerGroup('g') }]);
+  const end = (id: string) => coordinator.submit([prepareCommand(id, 'g'), resolveCommand(id, 'rollback')]);
+  await end('ahead');
+  now -= 3_600_000;
+  await end('t0');
+  now += 11_000;
+  const retention = createRetention({ store, coordinator, clock, retentionMs: 10_000, onFatal: t.fail });
+  retention.start();
+  await until('t0 is forgotten', async () => (await store.transaction('t0')) === null);
+  await retention.stop();
+  t.ok(await store.transaction('ahead'), 'and that one when its time has come');
+});
