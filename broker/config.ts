@@ -374,6 +374,9 @@ export const readConfig = (args: string[], env: NodeJS.ProcessEnv = process.env)
   return Object.freeze(config);
 };
 
+/** The value of a flag in the environment, for the commands that talk to a broker; null where it is not set. */
+export const fromEnvironment = (flag: string): string | null => process.env[environmentName(flag)] || null;
+
 /** The settings as `--help` shows them. */
 export const settingsHelp = (): string => {
   const rows = Object.entries(settings).map(([flag, { value, fallback, help }]) => {

@@ -2,7 +2,8 @@
 import closeWithGrace from 'close-with-grace';
 import { pino } from 'pino';
 import { startBroker } from './broker.ts';
-import { type Config, ConfigError, readConfig, settingsHelp } from './config.ts';
+import { keysCommand } from './cli/keys.ts';
+import { type Config, ConfigError, fromEnvironment, readConfig, settingsHelp } from './config.ts';
 import { DataFolderError } from './store/data-folder.ts';
 import { VERSION } from './version.ts';
 
@@ -14,6 +15,7 @@ const EXIT_WITHIN_MS = 9_500;
 const HELP = `escrowmq ${VERSION}: transactional messages for Kafka
 
 Usage: escrowmq serve [settings]     runs the broker
+       escrowmq keys create|list|revoke     API keys of a running broker; \`escrowmq keys --help\` says more
        escrowmq --help | --version
 
 Settings of serve (each also as environment variable: --data-dir is ESCROWMQ_DATA_DIR):
@@ -24,10 +26,15 @@ Times are written 500ms, 10s, 10m, 72h.
 Examples:
   escrowmq serve --publisher memory
   escrowmq serve --kafka-brokers kafka-1:9092,kafka-2:9092 --data-dir /var/lib/escrowmq
+  escrowmq keys create --role producer --group bank-a
 `;
 
+const remark = (sentence: string): void => {
+  process.stderr.write(`escrowmq: ${sentence}\n`);
+};
+
 const refuse = (sentences: readonly string[], code: number): never => {
-  for (const sentence of sentences) process.stderr.write(`escrowmq: ${sentence}\n`);
+  for (const sentence of sentences) remark(sentence);
   process.exit(code);
 };
 
@@ -56,7 +63,10 @@ const serve = async (config: Config): Promise<void> => {
 };
 
 const [command, ...args] = process.argv.slice(2);
-if (command === '--version' || command === '-v') {
+if (command === 'keys') {
+  const write = (text: string): void => void process.stdout.write(text);
+  process.exitCode = await keysCommand(args, { environment: fromEnvironment, write, remark });
+} else if (command === '--version' || command === '-v') {
   process.stdout.write(`${VERSION}\n`);
 } else if (
   command === '--help' ||
@@ -76,7 +86,7 @@ if (command === '--version' || command === '-v') {
 } else {
   refuse(
     [
-      command === undefined ? 'Say what to do: escrowmq serve.' : `There is no command "${command}".`,
+      command === undefined ? 'Say what to do: escrowmq serve, or escrowmq keys.' : `There is no command "${command}".`,
       '`escrowmq --help` shows what there is.',
     ],
     EXIT.wrongUse,

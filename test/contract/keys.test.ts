@@ -1,7 +1,7 @@
 /** API keys: how they are made, shown, replaced and ended; and that one that is over opens nothing. */
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { callers, digestOf } from '../../broker/api/caller.ts';
 import { isProblem, startServer, type TestServer, transaction } from '../support/http-server.ts';
 
@@ -15,7 +15,7 @@ const as =
     s.call(method, url, body, bearer(key));
 
 /** A broker with a key from outside, and that operator's calls. */
-const guarded = async (test: typeof t) => {
+const guarded = async (test: Test) => {
   const s = await startServer(test, { operatorKey: KEY });
   const operator = as(s, KEY);
   const make = async (body: object): Promise<{ prefix: string; key: string }> => {

@@ -53,6 +53,11 @@ export class BrokerProcess {
     return this.#child?.pid ?? 0;
   }
 
+  /** What all processes wrote to standard error. */
+  get errors(): string {
+    return this.#errors;
+  }
+
   /** Resolves when the broker says that it listens; rejects with what it wrote if it ends before. */
   async start(args: string[] = []): Promise<void> {
     const all = ['serve', '--port', '0', '--data-dir', this.dataDir, ...this.#args, ...args];
