@@ -5,6 +5,6 @@ export const CHECKPOINTS_OFF: PlantedFault = {
   name: 'checkpoint-loop-off',
   what: 'nothing moves what was committed from the WAL into the database',
   file: 'broker/store/checkpointer.ts',
-  from: 'if (!this.#busy && this.#state().waiting >= CHECKPOINT_PAGES) this.#begin();',
+  from: 'if (isDue || (this.#isTight && !wasTight && wal > 0)) this.#begin();',
   to: '',
 };
