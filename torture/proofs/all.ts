@@ -15,5 +15,6 @@ import { P16 } from './p16-restart.ts';
 import { P17 } from './p17-clocks.ts';
 import { P18 } from './p18-days.ts';
 import { P19 } from './p19-check-addresses.ts';
+import { P20 } from './p20-rights.ts';
 
-export const PROOFS: readonly Proof[] = [P1, P2, P4, P6, P7, P9, P10, P11, P12, P13, P14, P16, P17, P18, P19];
+export const PROOFS: readonly Proof[] = [P1, P2, P4, P6, P7, P9, P10, P11, P12, P13, P14, P16, P17, P18, P19, P20];
