@@ -8,6 +8,7 @@ import type { CheckRequest } from '../../broker/protocol/wire.ts';
 /** The most that the broker reads. */
 const LIMIT_BYTES = 64 * 1024;
 const DRIP_EVERY_MS = 100;
+const FLOOD_BYTES = 16 * 1024 * 1024;
 const TERABYTE = 1024 ** 4;
 
 const verdictOn = ({ group, checks }: CheckRequest): string =>
@@ -16,10 +17,10 @@ const verdictOn = ({ group, checks }: CheckRequest): string =>
     resolutions: checks.map(({ transactionId }) => ({ transactionId, resolution: 'commit' })),
   });
 
-/** Writes as fast as the other side takes it, until it hangs up. */
+/** Writes as fast as the other side takes it, until it hangs up or has taken far too much; then says nothing more. */
 const flood = (socket: Socket, chunk: string | Buffer): void => {
   const pour = (): void => {
-    while (!socket.destroyed && socket.write(chunk));
+    while (!socket.destroyed && socket.bytesWritten < FLOOD_BYTES && socket.write(chunk));
   };
   socket.on('drain', pour);
   pour();
