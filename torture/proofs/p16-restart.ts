@@ -11,7 +11,7 @@ import { CHECKPOINTS_OFF } from '../soak/checkpoints-off.ts';
 /** Undecided transactions of the two stores that are compared, and how many of the larger one's are due at its start. */
 const SIZES = {
   short: { small: 1_000, large: 60_000, due: 5_000, withoutCheckpoints: 0 },
-  full: { small: 1_000, large: 1_000_000, due: 100_000, withoutCheckpoints: 250_000 },
+  full: { small: 1_000, large: 1_000_000, due: 100_000, withoutCheckpoints: 400_000 },
 } as const;
 const PAYLOAD_BYTES = 512;
 const DAY_MS = 86_400_000;
@@ -21,7 +21,7 @@ const MOST_TIMES = 3;
 const MOST_MORE_MS = 1_000;
 const MOST_MORE_BYTES = 96 * 2 ** 20;
 /** While it asks about what is due. */
-const MOST_BYTES = 400 * 2 ** 20;
+const MOST_BYTES = 640 * 2 ** 20;
 const READY_MS = 2_000;
 const FIRST_ASKED_MS = 100;
 const ASKED_WITHIN_MS = 60_000;
