@@ -1,4 +1,4 @@
-/** P7 at its short size, on one node and on three that are rolled, killed and frozen; and its fault. */
+/** P7 at its short size, on the sharedKafka of all tests and on three nodes that are rolled, killed and frozen; and its fault. */
 import t from 'tap';
 import { P7 } from '../../torture/proofs/p07-at-least-once.ts';
 import { findingOf, type Passed } from '../../torture/proofs/p07-passed.ts';

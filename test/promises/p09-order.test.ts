@@ -1,4 +1,4 @@
-/** P9 at its short size, and its fault. */
+/** P9 at its short size on the sharedKafka of all tests, and its fault. */
 import t from 'tap';
 import { judgeCalls } from '../../torture/call-checker.ts';
 import type { CallEvent } from '../../torture/call-history.ts';

@@ -1,4 +1,4 @@
-/** P10 at its short size, and its fault. */
+/** P10 at its short size on the sharedKafka of all tests, and its fault. */
 import t from 'tap';
 import { P10 } from '../../torture/proofs/p10-bytes.ts';
 import { byteCase, differences } from '../../torture/proofs/p10-cases.ts';

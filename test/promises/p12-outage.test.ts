@@ -1,4 +1,4 @@
-/** P12 at its short size, and its fault. */
+/** P12 at its short size on the sharedKafka of all tests, and its fault. */
 import t from 'tap';
 import { P12, refusalsIn, residentBytes } from '../../torture/proofs/p12-outage.ts';
 import { testProof } from '../support/proof.ts';

@@ -31,7 +31,11 @@ export const sharedKafka = async (t: Test): Promise<Pick<KafkaCluster, 'brokers'
 
 /** Started for this test alone, ended with it. */
 export const ownKafka = async (t: Test, options: KafkaOptions = {}): Promise<KafkaCluster> => {
-  const cluster = await startKafka({ ...options, env: { ...process.env, KAFKA_BROKERS: undefined } });
+  const cluster = await startKafka({
+    isShortLived: true,
+    ...options,
+    env: { ...process.env, KAFKA_BROKERS: undefined },
+  });
   t.teardown(() => cluster.close());
   return cluster;
 };

@@ -127,6 +127,7 @@ const makeNodes = async (settled: Settled, { dir, jars, secured }: Place): Promi
       folder,
       jars,
       heap: settled.heap,
+      isShortLived: settled.isShortLived,
       clusterId: clusterId(dir),
       formatArguments: secured?.formatArguments ?? [],
       env: settled.env,

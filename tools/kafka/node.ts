@@ -28,6 +28,7 @@ export interface NodeOptions {
   readonly folder: string;
   readonly jars: string;
   readonly heap: string;
+  readonly isShortLived: boolean;
   readonly clusterId: string;
   readonly formatArguments: readonly string[];
   /** Of the server; JAVA_TOOL_OPTIONS in it reaches java. */
@@ -108,9 +109,11 @@ export class KafkaNode {
   }
 
   #spawn(): ChildProcess {
-    const { folder, jars, heap, env } = this.#options;
+    const { folder, jars, heap, isShortLived, env } = this.#options;
     const java = [
       ...['java', `-Xms${heap}`, `-Xmx${heap}`, '-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20'],
+      // Without the optimising compiler.
+      ...(isShortLived ? ['-XX:TieredStopAtLevel=1'] : []),
       ...['-XX:+ExitOnOutOfMemoryError', '-Djava.awt.headless=true', '-Dorg.slf4j.simpleLogger.showDateTime=true'],
       ...['-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS', '-cp', path.join(jars, '*')],
       ...['kafka.Kafka', this.#settings],

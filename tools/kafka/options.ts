@@ -10,6 +10,8 @@ export interface KafkaOptions {
   dir?: string | undefined;
   /** Memory of each server, as for java -Xmx. Default 512m for one node, 256m each for three. */
   heap?: string | undefined;
+  /** It will not live for long: it takes half the processor time to start, and never gets fast. Default: false. */
+  isShortLived?: boolean | undefined;
   /** More server settings. */
   properties?: Properties | undefined;
   /** `sasl_ssl`: `brokers` then speak SASL over TLS, with the user in `security`. One node only. */
@@ -26,6 +28,7 @@ export interface Settled {
   port: number;
   heap: string;
   secure: boolean;
+  isShortLived: boolean;
   properties: Properties;
   log: (line: string) => void;
   env: Readonly<Record<string, string | undefined>>;
@@ -34,6 +37,7 @@ export interface Settled {
 /** Throws a RangeError that names what is wrong. */
 export const settle = (options: KafkaOptions): Settled => {
   const { nodes = 1, port = 0, security = 'plaintext', properties = {}, log = () => {}, env = process.env } = options;
+  const { isShortLived = false } = options;
   if (nodes !== 1 && nodes !== 3) throw new RangeError(`nodes must be 1 or 3, not ${nodes}`);
   if (!Number.isInteger(port) || port < 0 || port > 65_536 - nodes) {
     throw new RangeError(`port must be a whole number from 0 to ${65_536 - nodes}, not ${port}`);
@@ -45,5 +49,5 @@ export const settle = (options: KafkaOptions): Settled => {
   }
   const secure = security === 'sasl_ssl';
   if (secure && nodes === 3) throw new RangeError('sasl_ssl is offered for one node only');
-  return { nodes, port, heap, secure, properties, log, env };
+  return { nodes, port, heap, secure, isShortLived, properties, log, env };
 };

@@ -41,7 +41,8 @@ export const anyKafka = async (): Promise<Kafka> => {
 };
 
 /** Whose nodes can be killed. */
-export const ownKafka = (options: KafkaOptions = {}): Promise<KafkaCluster> => startKafka({ ...options, env: OWN });
+export const ownKafka = (options: KafkaOptions = {}): Promise<KafkaCluster> =>
+  startKafka({ isShortLived: true, ...options, env: OWN });
 
 export interface LineOptions {
   readonly kafka: Pick<KafkaCluster, 'brokers'>;

@@ -1,7 +1,6 @@
 /** One node: the wire fails, the topics change, and at full size the node fails, too. */
 import { addPartitions, deleteTopic } from '../../test/support/topics.ts';
-import { prepare, show } from '../../test/support/transactions.ts';
-import type { KafkaNode } from '../../tools/kafka/cluster.ts';
+import { commit, prepare, show } from '../../test/support/transactions.ts';
 import type { Operation } from '../call-history.ts';
 import { anyKafka, KafkaLine, ownKafka } from '../network/kafka-line.ts';
 import { FATES, type Fate } from '../network/kafka-proxy.ts';
@@ -32,26 +31,25 @@ export const oneNode = async ({ size, seed, fault, folder, say }: ProofOptions):
     const load = line.load({ topics: [topic, other], producers, messages, pauseMs: 5 });
     const waiting = await prepareFor(line, doomed);
     await load.more(some);
+    await deleteTopic(kafka, doomed);
+    for (const id of waiting) await told(line, 'commit', id, doomed, () => commit(line.broker, id));
     for (const total of later) {
       await addPartitions(kafka, topic, total);
       await untilUsed(line, topic, load, total);
       await load.more(some);
       say(`P7: ${load.acknowledged.size} transactions, ${total} partitions`);
     }
-    await deleteTopic(kafka, doomed);
-    for (const id of waiting)
-      await told(line, 'commit', id, doomed, () => line.broker.post(`/v1/transactions/${id}/commit`));
+    await line.topic({}, doomed);
     const bad = FATES.filter(fate => fate !== 'pass');
     line.proxy.fate = (): Fate => (random.below(fails) === 0 ? bad[random.below(bad.length)]! : 'pass');
-    await load.more(some);
     for (let act = 0; act < acts; act++) {
-      say(`P7: ${await upset(own!.nodes[0] as KafkaNode, act, random)}`);
+      say(`P7: ${await upset(own!.nodes[0]!, act, random)}`);
       await line.moreForwarded(some, 'after it');
     }
-    await line.topic({}, doomed);
-    await load.more(some);
+    await load.more(2 * some);
     await load.stop();
     line.proxy.fate = () => 'pass';
+    say('P7: one node, the load has ended');
     const judgement = await line.judge(true);
     return {
       judgement,

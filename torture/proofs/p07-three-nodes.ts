@@ -1,14 +1,14 @@
-/** Three nodes, one of which is away at a time: what arrived under load while leaders move. */
+/** Three nodes, rolled, killed and frozen one after the other: what arrived under load while leaders move. */
 import { KafkaLine, ownKafka } from '../network/kafka-line.ts';
 import { FATES, type Fate } from '../network/kafka-proxy.ts';
 import type { ProofOptions } from '../proof.ts';
 import { Random } from '../random.ts';
 import type { Passed } from './p07-passed.ts';
-import { upset } from './p07-upset.ts';
+import { ALL_UPSETS, upset } from './p07-upset.ts';
 
 const SIZES = {
-  short: { producers: 5, messages: 5, pauseMs: 30, between: 100, rounds: 1, wanted: 0, fails: 60 },
-  full: { producers: 10, messages: 10, pauseMs: 10, between: 2_000, rounds: 4, wanted: 100_000, fails: 400 },
+  short: { producers: 4, messages: 5, pauseMs: 80, between: 100, rounds: 1, wanted: 3_000, fails: 60 },
+  full: { producers: 10, messages: 10, pauseMs: 10, between: 2_000, rounds: 3, wanted: 100_000, fails: 400 },
 } as const;
 const PARTITIONS = 6;
 
@@ -20,6 +20,7 @@ export const threeNodes = async ({ size, seed, fault, folder, say }: ProofOption
   const fate = (): Fate => (random.below(fails) === 0 ? bad[random.below(bad.length)]! : 'pass');
   const line = await KafkaLine.open({ kafka, folder, fault, wire: { fate } });
   let acts = 0;
+  say('P7: three nodes');
   try {
     const topics = [
       await line.topic({ partitions: PARTITIONS, replicas: 3 }),
@@ -28,13 +29,12 @@ export const threeNodes = async ({ size, seed, fault, folder, say }: ProofOption
     const load = line.load({ topics, producers, messages, pauseMs });
     await line.moreForwarded(between, 'at the beginning');
     const resumes = async (when: string): Promise<void> => line.moreForwarded(between, when);
-    for (let round = 0; round < rounds; round++) {
-      // Rolled: every node is away once, and in each round in another way.
-      for (const node of random.shuffle([...kafka.nodes])) {
-        const told = await upset(node, acts++, random, () => resumes(`without node ${node.id}`));
-        await resumes(`with node ${node.id} again`);
-        say(`P7: ${told}, ${load.acknowledged.size * messages} messages`);
-      }
+    const order = random.shuffle([...kafka.nodes]);
+    for (; acts < rounds * ALL_UPSETS; acts++) {
+      const node = order[acts % order.length]!;
+      const told = await upset(node, acts, random, () => resumes(`without node ${node.id}`));
+      await resumes(`with node ${node.id} again`);
+      say(`P7: ${told}, ${load.acknowledged.size * messages} messages`);
     }
     while (load.in('committed').length * messages < wanted) await load.more(100);
     await load.stop();

@@ -3,12 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { KafkaNode } from '../../tools/kafka/cluster.ts';
 import type { Random } from '../random.ts';
 
-const UPSETS = ['kill', 'stop', 'freeze'] as const;
+/** In this order: one after the other. */
+const UPSETS = ['stop', 'kill', 'stop', 'freeze'] as const;
+export const ALL_UPSETS = UPSETS.length;
 /** Longer than the cluster takes to choose other leaders. */
 const FROZEN_MS = [2_500, 6_000] as const;
 
 /**
- * One after the other, in turn. `meanwhile`: awaited while the node is away, and before it is brought back. Resolves when
+ * The next one, by the number of the turn. `meanwhile`: awaited while the node is away, and before it is brought back. Resolves when
  * it answers again, with what was done.
  */
 export const upset = async (

@@ -7,7 +7,7 @@ import { Random } from '../random.ts';
 
 const SIZES = {
   short: { transactions: 600, messages: 8, restarts: 1, partitions: [3, 8] },
-  full: { transactions: 25_000, messages: 5, restarts: 12, partitions: [6, 12, 24] },
+  full: { transactions: 10_000, messages: 10, restarts: 10, partitions: [6, 12, 24] },
 } as const;
 const PRODUCERS = 10;
 const KEYS = 10_000;
