@@ -1,10 +1,8 @@
 /** Process entry: the command line, start, close on a signal. */
 import closeWithGrace from 'close-with-grace';
 import { pino } from 'pino';
-import { startBroker } from './broker.ts';
 import { keysCommand } from './cli/keys.ts';
 import { type Config, ConfigError, fromEnvironment, readConfig, settingsHelp } from './config.ts';
-import { DataFolderError } from './store/data-folder.ts';
 import { VERSION } from './version.ts';
 
 const EXIT = { done: 0, failed: 1, wrongUse: 2 } as const;
@@ -39,6 +37,9 @@ const refuse = (sentences: readonly string[], code: number): never => {
 };
 
 const serve = async (config: Config): Promise<void> => {
+  // Not for the commands that only call a broker: it takes several times as long to load as they do.
+  const { startBroker } = await import('./broker.ts');
+  const { DataFolderError } = await import('./store/data-folder.ts');
   const log = pino({ level: config.logLevel });
   const fatal = (error: Error): never => {
     log.fatal({ err: error }, 'the broker cannot go on; what was acknowledged is safe, start it again');

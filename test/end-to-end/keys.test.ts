@@ -7,6 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import t, { type Test } from 'tap';
 import { keysCommand } from '../../broker/cli/keys.ts';
+import { createClient, NotFoundError, NotPermittedError } from '../../producer-sdk/index.ts';
 import { type BrokerProcess, startBrokerProcess } from '../support/broker-process.ts';
 import { temporaryFolder } from '../support/store.ts';
 
@@ -178,4 +179,29 @@ t.test('a revoked key is over also on a connection that is open', async t => {
   t.equal(good, 200);
   t.equal((await broker.call('DELETE', `/v1/keys/${prefix}`, undefined, operator)).status, 204);
   t.same(await ask(), [401, port], 'the same connection');
+});
+
+t.test('a client of the producer SDK with a key of its group, which is replaced', async t => {
+  const broker = await startGuarded(t);
+  const operator = { authorization: `Bearer ${KEY}` };
+  const make = async (group: string) =>
+    (await broker.call('POST', '/v1/keys', { role: 'producer', group }, operator)).body;
+  const [first, second, foreign] = [await make('bank-a'), await make('bank-a'), await make('bank-b')];
+  const clientWith = (key: string, group: string) => {
+    const client = createClient({ url: broker.url, key, group });
+    t.teardown(() => client.close());
+    return client;
+  };
+  const [old, replacing] = [clientWith(first.key, 'bank-a'), clientWith(second.key, 'bank-a')];
+  t.match(await old.putGroup('bank-a', { topics: ['transfers'] }), { topics: ['transfers'] });
+  const draft = { id: 't1', messages: [{ topic: 'transfers', payload: 'x' }] };
+  t.match(await old.prepare(draft), { state: 'prepared', isNew: true });
+  await broker.call('DELETE', `/v1/keys/${first.prefix}`, undefined, operator);
+  await t.rejects(old.commit('t1'), NotPermittedError);
+  const other = clientWith(foreign.key, 'bank-b');
+  await t.rejects(other.commit('t1'), NotFoundError, 'V13: another group’s key ends it');
+  await t.rejects(other.transaction('t1'), NotFoundError);
+  await t.rejects(other.putGroup('bank-a', {}), NotFoundError);
+  await t.rejects(clientWith(foreign.key, 'bank-a').prepare({ ...draft, id: 't2' }), NotFoundError);
+  t.match(await replacing.commit('t1'), { state: 'committed', resolvedBy: 'producer' });
 });
