@@ -29,9 +29,20 @@ class Unreadable extends Error {
   }
 }
 
+/**
+ * In memory of its own. Node puts small buffers into pages of 8 KiB that they share, and one of them that stays, as those
+ * of a message do until it is forwarded, keeps the whole page.
+ */
+const apart = (bytes: Buffer): Buffer => {
+  if (bytes.buffer.byteLength === bytes.length) return bytes;
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(own);
+  return own;
+};
+
 const bytesAt = (value: Bytes, pointer: string): Buffer => {
   try {
-    return decodeBytes(value);
+    return apart(decodeBytes(value));
   } catch {
     throw new Unreadable(`${pointer}/base64`, 'must be padded, canonical base64 (RFC 4648 section 4)');
   }
