@@ -56,6 +56,7 @@ export const failDisk = async (
     const more = isAboutCommits ? null : trial.startLoad(LARGE);
     const isEnded = await trial.ends(isAboutCommits ? undefined : FAILS_WITHIN_MS);
     await tracer?.detach();
+    if (!isEnded && tracer?.isReached() === false) throw new Error(`there was no ${nameOf(failure)}`);
     const isTold = log.slice(logged).some(({ level }) => level === FATAL);
     if (!isEnded) anomalies.push(`the broker went on after ${nameOf(failure)}`);
     else if (!isTold) anomalies.push(`the broker ended without a word after ${nameOf(failure)}`);

@@ -49,6 +49,11 @@ export class Tracer {
     await ended;
   }
 
+  /** Whether a call was made to fail. */
+  isReached(): boolean {
+    return readFileSync(this.#report, 'utf8').includes('(INJECTED)');
+  }
+
   /** From the first call that was made to fail to the end of the process, milliseconds; null: not both came. */
   survivedMs(): number | null {
     const lines = readFileSync(this.#report, 'utf8').split('\n');

@@ -11,6 +11,9 @@ const SIZES = {
   full: { cuts: { ext4: 8, xfs: 7 }, each: 10_000 },
 } as const;
 
+/** Many, so that many share a flush. */
+const LOAD = { producers: 32, pauseMs: 0 };
+
 interface Cuts {
   readonly anomalies: readonly string[];
   /** Acknowledgements before each. */
@@ -26,7 +29,7 @@ const cutPower = async (kind: FileSystem, cuts: number, wanted: number, options:
   try {
     const trial = await DiskTrial.open({ dataDir: join(disk.path, 'data'), folder, fault: options.fault });
     try {
-      trial.startLoad();
+      trial.startLoad(LOAD);
       for (let cut = 1; cut <= cuts; cut++) {
         const before = trial.acknowledged;
         await trial.acknowledges(wanted);

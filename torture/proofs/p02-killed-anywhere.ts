@@ -62,11 +62,16 @@ export const P2: Proof = {
   faults: [
     {
       name: 'acknowledge-before-commit',
-      what: 'a commit is acknowledged before its COMMIT: only every eighth is sent',
-      file: 'broker/store/sqlite-statements.ts',
-      from: "begin: db.prepare('BEGIN IMMEDIATE'),\n  commit: db.prepare('COMMIT'),",
-      to: `begin: { run: () => db.inTransaction || db.exec('BEGIN IMMEDIATE') },
-  commit: { commits: 0, run() { if (++this.commits % 8 === 0) db.exec('COMMIT'); } },`,
+      what: 'a group of commands is acknowledged 50 ms before its COMMIT',
+      file: 'broker/store/sqlite-store.ts',
+      from: `this.#writer.save(changes, named);
+      this.#sql.commit.run();`,
+      to: `this.#sql.rollback.run();
+      setTimeout(() => {
+        this.#sql.begin.run();
+        this.#writer.save(changes, named);
+        this.#sql.commit.run();
+      }, 50);`,
     },
   ],
   lacks: () => lackOf('strace'),

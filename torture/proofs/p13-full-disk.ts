@@ -19,7 +19,6 @@ const SIZES: Record<'short' | 'full', { failures: readonly Failure[]; held: numb
       { ...FLUSHES, call: 'pwrite64', when: '50+' },
       { ...FLUSHES, file: 'escrowmq.db', when: '1' },
       { ...FLUSHES, file: 'escrowmq.db', call: 'pwrite64', when: '20' },
-      { mostBytes: 60 * MIB },
     ],
     held: 500,
   },
