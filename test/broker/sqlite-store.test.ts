@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
 import { openSqliteStore } from '../../broker/store/sqlite-store.ts';
-import { openStore, temporaryFolder } from '../support/store.ts';
+import {
+  halfMessage,
+  openCoordinator,
+  openStore,
+  prepareCommand,
+  producerGroup,
+  temporaryFolder,
+} from '../support/store.ts';
 import { storeConformance } from './store-conformance.ts';
 
 for (const [memory, recentBytes] of [
@@ -63,4 +70,24 @@ t.test('data of a newer broker is refused', async t => {
   db.pragma('user_version = 99');
   db.close();
   t.throws(() => openSqliteStore({ dataDir }), { name: 'DataFolderError', message: /newer broker/ });
+});
+
+t.test('data of version 1 gets its keys, and remembers which group sent to which topics', async t => {
+  const dataDir = temporaryFolder(t);
+  const first = openSqliteStore({ dataDir });
+  const coordinator = await openCoordinator(first);
+  for (const name of ['a', 'b']) await coordinator.submit([{ type: 'put_group', group: producerGroup(name) }]);
+  const messages = (...topics: string[]) => topics.map(topic => halfMessage({ topic }));
+  await coordinator.submit([prepareCommand('t1', 'a', messages('x', 'y', 'x'))]);
+  await coordinator.submit([prepareCommand('t2', 'b', messages('y'))]);
+  await coordinator.submit([prepareCommand('t3', 'a', messages('y'))]);
+  await first.close();
+  const db = new Database(join(dataDir, 'escrowmq.db'));
+  db.exec('DROP TABLE api_keys; DROP TABLE group_topics; PRAGMA user_version = 1');
+  db.close();
+  const store = openStore(t, dataDir);
+  const pairs = (await store.groupTopics()).map(({ group, topic }) => `${group} ${topic}`);
+  t.same(pairs.sort(), ['a x', 'a y', 'b y']);
+  t.same(await store.keys(), []);
+  t.equal((await store.transaction('t1'))?.group, 'a');
 });

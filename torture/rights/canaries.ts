@@ -3,7 +3,7 @@ import type { Call } from './matrix.ts';
 import type { Rule } from './rules.ts';
 
 /** As they may be written somewhere: themselves, without what says what they are, and in base64. */
-export const spellingsOf = (secret: string): string[] => {
+const spellingsOf = (secret: string): string[] => {
   const bare = secret.replace(/^(whsec_|emq_[0-9a-f]{12}_)/, '');
   return [...new Set([bare, Buffer.from(secret).toString('base64').replace(/=+$/, '').slice(0, -1)])];
 };
