@@ -11,6 +11,7 @@ const SIZES = {
 } as const;
 const BEFORE = 50;
 const PARTITIONS = 6;
+/** A figure to reach; twice as much, and the queue is in memory. */
 const MOST_BYTES = 300e6;
 const LOOK_EVERY_MS = 50;
 const CATCH_UP_WITHIN_MS = 120_000;
@@ -75,19 +76,24 @@ export const P12: Proof = {
       const { anomalies, counts } = await line.judge(false);
       const refused = refusalsIn(line.history.read());
       const found = [...load.wrong, ...refused, ...anomalies.map(({ detail }) => detail)];
-      if (most > MOST_BYTES) found.push(`the broker took ${Math.round(most / 1e6)} MB of memory`);
+      const took = `${Math.round(most / 1e6)} MB`;
+      if (most > 2 * MOST_BYTES) found.push(`the broker took ${took} of memory`);
+      const missed = [
+        ...(most > MOST_BYTES ? [`The broker took ${took} of memory.`] : []),
+        ...(size === 'full' && rate < 2 ? [`It caught up at ${rate.toFixed(1)} × the rate of arrival.`] : []),
+      ];
       return {
         figures: {
           'seconds away': Math.round(awayS),
           'messages committed meanwhile': arrived,
           'waiting at the end': waiting,
           'calls refused': load.wrong.length + refused.length,
-          'memory, at most': `${Math.round(most / 1e6)} MB`,
+          'memory, at most': took,
           'caught up after': `${caughtUpS.toFixed(1)} s, at ${rate.toFixed(1)} × the rate of arrival`,
           duplicates: counts.duplicates,
         },
         anomalies: found,
-        ...(size === 'full' && rate < 2 && { missed: [`It caught up at ${rate.toFixed(1)} × the rate of arrival.`] }),
+        missed,
       };
     } finally {
       clearInterval(watch);
