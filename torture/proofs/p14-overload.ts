@@ -152,7 +152,7 @@ const run = async ({ size, fault, folder, say }: ProofOptions): Promise<Finding>
 
 export const P14: Proof = {
   promise: 'P14',
-  sentence: 'overload degrades, it does not collapse',
+  sentence: 'Overload degrades the broker; it does not make it collapse.',
   how: 'five times the load it can take, from six greedy groups beside a polite one and somebody who lists',
   target: 'goodput ≥ 90 % of the peak, commits p99 < 200 ms, every refusal with Retry-After, polite p99 ≤ 2 ×',
   faults: [NO_RESERVE],

@@ -138,7 +138,7 @@ const run = async ({ size, fault, folder, say }: ProofOptions): Promise<Finding>
 
 export const P16: Proof = {
   promise: 'P16',
-  sentence: 'restart is quick whatever the backlog',
+  sentence: 'A restart is quick whatever the backlog.',
   how: 'a store with undecided transactions and a WAL left by SIGKILL, beside one with a thousand',
   target: 'ready < 2 s with 10⁶ undecided and a WAL of 300 MB, the first due checks < 100 ms later',
   faults: [LOAD_ALL],

@@ -198,7 +198,7 @@ const run = async ({ size, seed, fault, folder, say }: ProofOptions): Promise<Fi
 
 export const P17: Proof = {
   promise: 'P17',
-  sentence: 'clocks and pauses cannot fool it',
+  sentence: 'Clocks that are set and pauses of the process cannot fool the broker.',
   how: 'the wall clock of the broker set by ± 1 h and to 1970 and back, and a SIGSTOP longer than its time-outs',
   target: '0 false unresolved, 0 check storms, nothing forgotten early, everything else at once',
   faults: [WALL_CLOCK_FOR_AGES, FORGETS_BY_WALL_CLOCK],

@@ -140,7 +140,7 @@ const run = async ({ size, fault, folder, say }: ProofOptions): Promise<Finding>
 
 export const P18: Proof = {
   promise: 'P18',
-  sentence: 'it runs for days',
+  sentence: 'The broker runs for days: what it takes of memory, disk and descriptors does not grow.',
   how: 'transactions that are forgotten after a second, readers who never read, and who are gone before the answer',
   target: 'memory does not grow after warm-up, WAL < 256 MB, the file stops growing, descriptors flat',
   faults: [CHECKPOINTS_OFF],
