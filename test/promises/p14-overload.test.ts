@@ -4,7 +4,7 @@ import { judgeOverload } from '../../torture/overload/judge.ts';
 import { P14 } from '../../torture/proofs/p14-overload.ts';
 import { testProof } from '../support/proof.ts';
 
-t.setTimeout(110_000);
+t.setTimeout(240_000);
 
 const prepare = { answered: 3, accepted: 1, overloaded: 2, withRetryAfter: 2, other: 0 };
 const commit = { answered: 1, accepted: 1, overloaded: 0, withRetryAfter: 0, other: 0 };

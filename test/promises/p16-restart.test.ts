@@ -3,7 +3,7 @@ import t from 'tap';
 import { compareStarts, judgeAsked, P16 } from '../../torture/proofs/p16-restart.ts';
 import { testProof } from '../support/proof.ts';
 
-t.setTimeout(110_000);
+t.setTimeout(240_000);
 
 t.test('the judges of a restart find what is wrong, and nothing else', async t => {
   const start = { readyMs: 600, peakBytes: 100 * 2 ** 20, walBytes: 0 };

@@ -4,7 +4,7 @@ import { judgeAsking, judgeGauges } from '../../torture/clocks/judge.ts';
 import { P17 } from '../../torture/proofs/p17-clocks.ts';
 import { testProof } from '../support/proof.ts';
 
-t.setTimeout(110_000);
+t.setTimeout(240_000);
 
 t.test('the judges find a storm, a false unresolved and an age below nothing', async t => {
   const good = { id: 'a', state: 'prepared', unresolved: false, check: { attempts: 2 } };

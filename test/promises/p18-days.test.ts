@@ -5,7 +5,7 @@ import { judgeSamples, type Sample, Samples, slopeOf } from '../../torture/soak/
 import type { BrokerProcess } from '../support/broker-process.ts';
 import { testProof } from '../support/proof.ts';
 
-t.setTimeout(110_000);
+t.setTimeout(240_000);
 
 const MIB = 2 ** 20;
 const calm: Sample = { seconds: 0, rssBytes: 0, walBytes: 40 * MIB, fileBytes: 90 * MIB, descriptors: 30 };
