@@ -11,6 +11,9 @@ import { memoryBroker } from './memory-broker.ts';
 import { unaccounted } from './resolution-laws.ts';
 
 const GROUP = 'silent';
+/** With a few of their own, due at the same moment. */
+const OTHERS = Array.from({ length: 10 }, (_, i) => `other-${i}`);
+const OF_OTHERS = 10;
 const BATCH = 1_000;
 /** Beyond the time that preparing is expected to take. */
 const AHEAD_MS = 2_500;
@@ -20,9 +23,10 @@ const ALL_ASKED_WITHIN_MS = 60_000;
 
 export interface DueAtOnce {
   readonly due: number;
-  readonly asked: number;
   /** From the moment when a check was due until it was asked for the first time, the longest. */
   readonly latestMs: number;
+  /** The same of the other groups, which have few. */
+  readonly latestOfOthersMs: number;
   readonly looks: number;
   readonly anomalies: readonly string[];
 }
@@ -57,15 +61,21 @@ export const runDueAtOnce = async (
   };
   try {
     await broker.start();
-    await broker.put(`/v1/producer-groups/${GROUP}`, { checkUrl: handler.url });
+    for (const group of [GROUP, ...OTHERS]) {
+      await broker.put(`/v1/producer-groups/${group}`, { checkUrl: handler.url });
+    }
     const dueAt = Date.now() + preparingMs + AHEAD_MS;
     const afterMs = new Map<string, number>();
-    for (let made = 0; made < count; made += BATCH) {
+    const all = [
+      ...Array.from({ length: count }, () => GROUP),
+      ...OTHERS.flatMap(group => Array.from({ length: OF_OTHERS }, () => group)),
+    ];
+    for (let made = 0; made < all.length; made += BATCH) {
       const check = { afterMs: Math.max(dueAt - Date.now(), 100) };
-      const operations = Array.from({ length: Math.min(BATCH, count - made) }, (_, i) => {
+      const operations = all.slice(made, made + BATCH).map((group, i) => {
         const id = `due-${made + i}`;
         afterMs.set(id, check.afterMs);
-        return { op: 'prepare', group: GROUP, id, check, messages: [{ topic: 'late', payload: id }] };
+        return { op: 'prepare', group, id, check, messages: [{ topic: 'late', payload: id }] };
       });
       const { status, body } = await broker.post('/v1/batch', { operations });
       const refused = status === 200 ? body.results.find((one: { status: number }) => one.status !== 201) : body;
@@ -75,25 +85,27 @@ export const runDueAtOnce = async (
     await broker.restart();
     const end = Date.now() + preparingMs + ALL_ASKED_WITHIN_MS;
     const isDone = async (): Promise<boolean> =>
-      ((await gauges(broker)).get('escrowmq_messages{state="forwarded"}') ?? 0) >= count;
+      ((await gauges(broker)).get('escrowmq_messages{state="forwarded"}') ?? 0) >= all.length;
     while (!(await isDone()) && Date.now() < end && anomalies.length === 0) {
       await look();
       await delay(LOOK_MS);
     }
     const first = new Map<string, number>();
-    let latestMs = 0;
+    const latest = { silent: 0, others: 0 };
     for (const { at, body } of handler.calls) {
       for (const { transactionId: id, preparedAt } of body.checks) {
         if (first.has(id)) continue;
         first.set(id, at);
-        latestMs = Math.max(latestMs, at - Date.parse(preparedAt) - afterMs.get(id)!);
+        const whose = body.group === GROUP ? 'silent' : 'others';
+        latest[whose] = Math.max(latest[whose], at - Date.parse(preparedAt) - afterMs.get(id)!);
       }
     }
     await look();
-    if (first.size < count) anomalies.push(`${count - first.size} of ${count} due checks were never asked`);
+    const missing = all.length - first.size;
+    if (missing > 0) anomalies.push(`${missing} of ${all.length} due checks were never asked`);
     else if (!(await isDone()))
-      anomalies.push(`not all of ${count} transactions whose check said commit were forwarded`);
-    return { due: count, asked: first.size, latestMs, looks, anomalies };
+      anomalies.push(`not all ${all.length} transactions that checks committed were forwarded`);
+    return { due: all.length, latestMs: latest.silent, latestOfOthersMs: latest.others, looks, anomalies };
   } finally {
     await broker.kill();
     await handler.close();
