@@ -6,7 +6,7 @@ import type { Finding, Proof, ProofOptions } from '../proof.ts';
 
 const SIZES = { short: { runs: 4, commands: 100 }, full: { runs: 150, commands: 200 } } as const;
 /** A full run takes no longer. */
-const MOST_MS = 4.5 * 60_000;
+const MOST_MS = 4 * 60_000;
 
 const faults: readonly PlantedFault[] = [
   {
@@ -39,7 +39,10 @@ const run = async ({ size, seed, fault, folder }: ProofOptions): Promise<Finding
       'calls that were never answered': found.unanswered,
     },
     anomalies: found.anomalies,
-    missed: isLate() ? [`${found.runs} of ${runs} random lives in ${MOST_MS / 60_000} minutes.`] : [],
+    missed:
+      found.anomalies.length === 0 && found.runs < runs
+        ? [`${found.runs} of ${runs} random lives in ${MOST_MS / 60_000} minutes.`]
+        : [],
   };
 };
 
