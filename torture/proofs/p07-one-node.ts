@@ -12,7 +12,7 @@ import { upset } from './p07-upset.ts';
 const SIZES = {
   short: { producers: 6, messages: 5, some: 60, partitions: [2, 5], acts: 0, swallowedMs: 1_000, fails: 15 },
   // Longer than the client library waits for an answer.
-  full: { producers: 10, messages: 10, some: 600, partitions: [2, 5, 9], acts: 6, swallowedMs: 35_000, fails: 60 },
+  full: { producers: 10, messages: 20, some: 300, partitions: [2, 5, 9], acts: 4, swallowedMs: 35_000, fails: 60 },
 } as const;
 const DOOMED = 20;
 const GROUP = 'load';

@@ -8,7 +8,7 @@ import { ALL_UPSETS, upset } from './p07-upset.ts';
 
 const SIZES = {
   short: { producers: 4, messages: 5, pauseMs: 80, between: 100, rounds: 1, wanted: 3_000, fails: 60 },
-  full: { producers: 10, messages: 10, pauseMs: 10, between: 2_000, rounds: 3, wanted: 100_000, fails: 400 },
+  full: { producers: 6, messages: 20, pauseMs: 40, between: 1_000, rounds: 2, wanted: 80_000, fails: 300 },
 } as const;
 const PARTITIONS = 6;
 
