@@ -4,7 +4,7 @@ import { runRepeats } from '../model/repeats.ts';
 import type { PlantedFault } from '../planted-fault.ts';
 import type { Finding, Proof, ProofOptions } from '../proof.ts';
 
-const SIZES = { short: { runs: 4, commands: 100 }, full: { runs: 150, commands: 200 } } as const;
+const SIZES = { short: { runs: 4, commands: 100 }, full: { runs: 40, commands: 200 } } as const;
 /** A full run takes no longer. */
 const MOST_MS = 4 * 60_000;
 
