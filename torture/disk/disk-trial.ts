@@ -1,4 +1,5 @@
 /** A broker whose disk is treated badly, producers that go on meanwhile, and the judge of what they were told. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BrokerProcess } from '../../test/support/broker-process.ts';
@@ -86,6 +87,17 @@ export class DiskTrial {
       if (performance.now() > deadline) throw new Error(`waited in vain for ${count} acknowledgements more`);
       await delay(2);
     }
+  }
+
+  /** The broker stands still, in the midst of whatever it does: what it has not answered by now it never will. */
+  async halt(): Promise<void> {
+    const { pid } = this.broker;
+    process.kill(pid, 'SIGSTOP');
+    const isStill = (): boolean =>
+      readdirSync(`/proc/${pid}/task`).every(thread =>
+        /\) [TZ] /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8')),
+      );
+    while (!isStill()) await delay(1);
   }
 
   /** Whether the broker ends by itself; it is killed where it does not. */
