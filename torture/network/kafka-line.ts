@@ -50,6 +50,8 @@ export interface LineOptions {
   readonly folder: string;
   readonly fault: PlantedFault | null;
   readonly wire?: ProxyOptions;
+  /** Of the broker, besides what plants the fault. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 let topics = 0;
@@ -70,14 +72,14 @@ export class KafkaLine {
     return line;
   }
 
-  private constructor({ kafka, folder, fault }: LineOptions, proxy: KafkaProxy, brokers: readonly string[]) {
+  private constructor({ kafka, folder, fault, env }: LineOptions, proxy: KafkaProxy, brokers: readonly string[]) {
     mkdirSync(folder, { recursive: true });
     this.#kafka = kafka;
     this.proxy = proxy;
     this.history = new CallHistory(join(folder, 'calls.jsonl'));
     this.broker = new BrokerProcess(join(folder, 'broker'), {
       args: kafkaArgs({ brokers }),
-      env: environmentWith(fault),
+      env: { ...environmentWith(fault), ...env },
     });
   }
 
