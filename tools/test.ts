@@ -16,7 +16,7 @@ import { kafkaAvailable, startKafka } from './kafka/cluster.ts';
 
 const FILE_TIMEOUT_MS = 480_000;
 /** Files at the same time. Tests mostly wait; more would only make each other late. */
-const CONCURRENCY = 2;
+const CONCURRENCY = 3;
 
 const words = process.argv.slice(2).filter(word => word !== '--coverage');
 const coverage = process.argv.includes('--coverage');
