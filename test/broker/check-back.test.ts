@@ -251,16 +251,18 @@ t.test('a full disk: nothing is kept, the checks stay due and are asked again', 
   const real = openStore(t);
   let full = false;
   let refused = 0;
-  const store: Store = Object.assign(Object.create(real) as Store, {
-    transact: (...args: Parameters<Store['transact']>) => {
-      if (!full) return real.transact(...args);
-      refused++;
-      return Promise.reject(new StorageFullError('full'));
+  const transact: Store['transact'] = (...args) => {
+    if (!full) return real.transact(...args);
+    refused++;
+    return Promise.reject(new StorageFullError('full'));
+  };
+  const store = new Proxy(real, {
+    get: (_, name: keyof Store) => {
+      if (name === 'transact') return transact;
+      const value = real[name] as unknown;
+      return typeof value === 'function' ? value.bind(real) : value;
     },
   });
-  for (const read of ['groups', 'topics', 'counters', 'transaction', 'dueChecks'] as const) {
-    Object.assign(store, { [read]: (real[read] as (...args: unknown[]) => unknown).bind(real) });
-  }
   const bench = await openCheckBack(t, { dataStore: store });
   await bench.putGroup('g', { checkUrl: handler.url });
   await bench.prepare('g', ['t']);
