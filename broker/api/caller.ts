@@ -96,7 +96,7 @@ export const judgeRight = (caller: Caller, right: Right): Fault | null => {
     const detail = caller.lapse ?? 'This broker wants a key: Authorization: Bearer <key>.';
     return { code: 'UNAUTHENTICATED', detail };
   }
-  return { code: 'FORBIDDEN', detail: `This key is a ${caller.role}’s; the call needs the right of a ${right}.` };
+  return { code: 'FORBIDDEN', detail: `This key is a ${caller.role}’s; the call asks for the right “${right}”.` };
 };
 
 /** Whether there is nothing of the group for the caller: it must not even learn whether the group exists. */
