@@ -2,7 +2,8 @@
  * Moves what was committed from the WAL into the database file. A thread of its own does the bulk, so that no commit
  * waits for it; while commits go on, such a checkpoint never reaches the end of the WAL, so the short rest is done
  * between two commits. After that SQLite writes the WAL from its beginning again, into blocks the disk already has. When
- * room is tight, checkpoints come sooner, and the WAL gives its blocks back.
+ * room is tight, checkpoints come sooner, and the WAL gives its blocks back: a WAL that took the last of the disk could not
+ * be moved into the file any more, which must grow for it.
  */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -13,13 +14,15 @@ import type { DiskRoom } from './disk-room.ts';
 const CHECKPOINT_PAGES = 8_000;
 /** The same while room is tight. */
 const CHECKPOINT_PAGES_TIGHT = 250;
+/** The same while only the reserve is left, and then between two commits, not in the thread, which they would outrun. */
+const CHECKPOINT_PAGES_SHORT = 60;
 /** A page in the WAL, with what SQLite writes before it. */
 const WAL_PAGE_BYTES = 4_096 + 24;
 /** No more than this is the short rest. */
 const REST_PAGES = 1_000;
 /** Of so large a WAL the rest is done between two commits however long it is: the thread does not keep up. */
 const MOST_WAL_PAGES = 50_000;
-/** How often, in commits, somebody looks. */
+/** How often, in commits, somebody looks; while room is tight, after each. */
 const LOOK_EVERY = 8;
 /** And without any: others may take room or give it back. */
 const LOOK_EVERY_MS = 500;
@@ -61,7 +64,7 @@ export class Checkpointer {
   /** To be called after every commit. Throws what a checkpoint failed with, but for a full disk. */
   committed(): void {
     if (this.#failure) throw this.#failure;
-    if (++this.#commits % LOOK_EVERY === 0) this.#lookRound();
+    if (++this.#commits % LOOK_EVERY === 0 || this.#isTight) this.#lookRound();
   }
 
   /** To be called after a commit that found no room. */
@@ -90,6 +93,10 @@ export class Checkpointer {
     const { wal, waiting } = this.#busy ? this.#last : this.#state();
     this.#room?.look(waiting * WAL_PAGE_BYTES);
     if (this.#busy) return;
+    if (this.#room?.isShort && wal >= CHECKPOINT_PAGES_SHORT) {
+      this.#checkpoint();
+      return;
+    }
     const isDue = waiting >= (this.#isTight ? CHECKPOINT_PAGES_TIGHT : CHECKPOINT_PAGES);
     if (isDue || (this.#isTight && !wasTight && wal > 0)) this.#begin();
   }
