@@ -49,6 +49,8 @@ interface Entry {
   readonly measured: readonly string[] | null;
   readonly anomalies: number;
   readonly missed: readonly string[];
+  /** Whether the last run was a short one, which does not show the figure to reach. */
+  readonly isShort: boolean;
   readonly faults: readonly string[];
   /** Which of the faults the last run planted, in words. */
   readonly planted: string;
@@ -60,7 +62,8 @@ const figure = (value: number | string): string => (typeof value === 'number' ? 
 const entryOf = ({ promise, sentence, how, target, faults }: Proof): Entry => {
   const told = { promise, sentence, how, target, faults: faults.map(({ name, what }) => `${what} (\`${name}\`)`) };
   const line = readOutcomes().find(outcome => outcome.promise === promise);
-  if (line === undefined) return { ...told, measured: null, anomalies: 0, missed: [], planted: '', run: '' };
+  if (line === undefined)
+    return { ...told, measured: null, anomalies: 0, missed: [], isShort: false, planted: '', run: '' };
   const { figures, anomalies, missed = [], planted, date, seconds, command } = line;
   const all = planted.found.length + planted.overlooked.length;
   return {
@@ -68,6 +71,7 @@ const entryOf = ({ promise, sentence, how, target, faults }: Proof): Entry => {
     measured: Object.entries(figures).map(([name, value]) => `${name}: ${figure(value)}`),
     anomalies: anomalies.length,
     missed,
+    isShort: line.size === 'short',
     planted: all === 0 ? 'in `npm test`' : `${planted.found.length} of ${all} found`,
     run: `${date.slice(0, 10)}, ${seconds} s: \`${command}\``,
   };
@@ -88,7 +92,7 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) =>
 const entriesElsewhere = (): Entry[] => {
   const banks = readBanks();
   const fence = linesOf<FenceLine>(FENCE_RESULTS);
-  const told = { missed: [], planted: 'in `npm test`' };
+  const told = { missed: [], isShort: false, planted: 'in `npm test`' };
   const twoBanks = {
     ...told,
     how: '[two banks](#two-banks), with everything killed at random and at exact points',
@@ -131,9 +135,10 @@ const entriesElsewhere = (): Entry[] => {
   ];
 };
 
-const outcomeOf = ({ measured, anomalies, missed }: Entry): string => {
+const outcomeOf = ({ measured, anomalies, missed, isShort }: Entry): string => {
   if (measured === null) return 'not run yet';
   if (anomalies > 0) return `**broken**: ${anomalies} anomalies`;
+  if (isShort) return 'held at its short size; the figure to reach is not shown';
   return missed.length === 0
     ? 'held'
     : `held; ${missed.length === 1 ? 'one figure' : `${missed.length} figures`} not reached`;

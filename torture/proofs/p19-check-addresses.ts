@@ -143,7 +143,7 @@ const run = async ({ size, fault, folder, say }: ProofOptions): Promise<Finding>
 
 export const P19: Proof = {
   promise: 'P19',
-  sentence: 'check-backs cannot be turned against a network',
+  sentence: 'Check-backs cannot be turned against a network.',
   how:
     'every spelling of addresses, set while all are allowed and called when one is; names that lead elsewhere at the ' +
     'next look-up; redirects; endless, slow, packed and oversized answers; traps on the machine’s other addresses, and ' +

@@ -150,7 +150,7 @@ const withoutKafka = async (
 
 export const P20: Proof = {
   promise: 'P20',
-  sentence: 'no group touches another’s messages; nothing secret is in a log',
+  sentence: 'No group touches another’s messages; nothing secret is in a log.',
   how:
     'every route of the server’s own list in every role (no key, wrong, expired, revoked, a foreign producer’s, a viewer’s, ' +
     'the owner’s, an operator’s), operations of a batch too: the status, that a refused call changed nothing, that what is ' +
