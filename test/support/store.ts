@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import { clock } from '../../broker/clock.ts';
 import type { PrepareCommand, ResolveCommand } from '../../broker/coordinator/commands.ts';
 import { Coordinator, type CoordinatorSettings } from '../../broker/coordinator/coordinator.ts';
+import { newGroup } from '../../broker/coordinator/key-decisions.ts';
 import { openSqliteStore } from '../../broker/store/sqlite-store.ts';
 import type { ProducerGroup, Store } from '../../broker/store/store.ts';
 import { contentDigest, type DigestedMessage } from '../../broker/transaction/content.ts';
@@ -34,14 +35,7 @@ export const openCoordinator = (store: Store, more: Partial<CoordinatorSettings>
   });
 
 export const producerGroup = (name: string, more: Partial<ProducerGroup> = {}): ProducerGroup => ({
-  name,
-  checkUrl: null,
-  checkSecret: null,
-  previousSecrets: [],
-  check: {},
-  topics: null,
-  lastAnswerAt: null,
-  lastError: null,
+  ...newGroup(name),
   ...more,
 });
 
