@@ -165,6 +165,72 @@ export interface NewKeyBody extends KeyBody {
   key: string;
 }
 
+/** What an operator did, as it stands in the store for ever: `GET /v1/acts`, the newest first. */
+export interface ActBody {
+  /** Its place in the order of all acts. */
+  id: number;
+  at: string;
+  /** `commit`, `rollback`, `check`, `retry`, `discard`, `create_key`, `revoke_key`, `put_group`, `backup`; more may come. */
+  act: string;
+  /** `operator` (the key from outside, or a broker without keys) or `operator:` and the prefix of the key. */
+  by: string;
+  /** The transaction, message, key prefix or producer group that it was done to; null: the broker itself. */
+  target: string | null;
+  /** The producer group of what it was done to. */
+  group: string | null;
+  reason: string | null;
+}
+
+/** The broker at a glance: `GET /v1/status`. Counts are those of the store, exact at any size. */
+export interface StatusBody {
+  version: string;
+  startedAt: string;
+  /** The broker's clock. */
+  now: string;
+  /** As `/readyz` says it. */
+  status: 'ok' | 'degraded' | 'unavailable';
+  checks: Record<string, { status: string; detail?: string }>;
+  publisher: 'kafka' | 'memory';
+  source: string;
+  retentionMs: number;
+  transactions: { prepared: number; committed: number; rolled_back: number; unresolved: number; contradicted: number };
+  messages: Record<MessageState, number>;
+  /** What happened since `startedAt`: the difference of two answers is a rate. */
+  sinceStart: {
+    /** Transactions. */
+    prepared: number;
+    committed: number;
+    rolledBack: number;
+    /** Check-backs, one for each transaction asked about. */
+    checks: number;
+    /** Messages. */
+    forwarded: number;
+    parked: number;
+  };
+  /** When it was stored (`prepared`) or committed (`ready`, `parked`); null: there is none. */
+  oldest: { prepared: string | null; ready: string | null; parked: string | null };
+  /** Commands that wait for their commit. */
+  waitingCommands: number;
+  disk: { freeBytes: number; reserveBytes: number; databaseBytes: number; walBytes: number };
+}
+
+/** A parked message with what it belongs to: `GET /v1/messages?state=parked`. */
+export interface ParkedMessageBody extends MessageBody {
+  transactionId: string;
+  group: string;
+  /** When its transaction was committed. */
+  committedAt: string;
+}
+
+/** What waits for a person, by what it last failed with, the most first: `GET /v1/attention`. */
+export interface AttentionBody {
+  /** `lastError` null: the producer answered `unknown` until the limit. */
+  unresolved: { group: string; lastError: string | null; count: number; oldestAt: string }[];
+  parked: { topic: string; lastError: string | null; count: number; oldestAt: string }[];
+  /** False: there are so many that not all of them were looked at. */
+  isComplete: boolean;
+}
+
 /** One operation of `POST /v1/batch`. */
 export type BatchOperation =
   | ({ op: 'prepare'; traceparent?: string; tracestate?: string } & PrepareInput)
