@@ -46,6 +46,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
   const policy = addressPolicy(config);
   const store = openSqliteStore({ dataDir: config.dataDir, reserveBytes: config.diskReserveBytes });
   const metrics = new Metrics();
+  const startedAt = clock.now();
   let isAccepting = false;
   const onFatal = (error: Error): void => {
     isAccepting = false;
@@ -109,6 +110,13 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
     checkBack,
     addresses: { judge: url => policy.judgeUrl(url), isLoopback: isLoopbackUrl },
     ...(memory ? { memory } : {}),
+    about: {
+      version: VERSION,
+      startedAt,
+      publisher: config.kafka ? 'kafka' : 'memory',
+      source: config.source,
+      retentionMs: config.retentionMs,
+    },
     readiness: () => readiness({ isAccepting, coordinator, forwarder: forwarder.status() }),
     accepting: () => isAccepting,
     operatorKey: config.operatorKey,

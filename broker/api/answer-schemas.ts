@@ -12,6 +12,7 @@ import type {
   NewKeyBody,
   ProducerGroupBody,
   ResolvedBy,
+  StatusBody,
   TopicBody,
   TransactionBody,
   TransactionDetail,
@@ -209,19 +210,44 @@ export const RecordsSchema = Type.Object({
 
 export const LivenessSchema = Type.Object({ status: Type.Literal('ok') });
 
-export const ReadinessSchema = Type.Object({
-  status: Type.Unsafe<'ok' | 'degraded' | 'unavailable'>({ type: 'string', enum: ['ok', 'degraded', 'unavailable'] }),
-  checks: Type.Optional(
-    Type.Unsafe<Record<string, { status: string; detail?: string }>>({
-      type: 'object',
-      additionalProperties: {
-        type: 'object',
-        properties: { status: { type: 'string' }, detail: { type: 'string' } },
-        required: ['status'],
-      },
-    }),
-  ),
+const ReadyStatus = Type.Unsafe<StatusBody['status']>({ type: 'string', enum: ['ok', 'degraded', 'unavailable'] });
+const Checks = Type.Unsafe<StatusBody['checks']>({
+  type: 'object',
+  additionalProperties: {
+    type: 'object',
+    properties: { status: { type: 'string' }, detail: { type: 'string' } },
+    required: ['status'],
+  },
 });
+
+export const ReadinessSchema = Type.Object({ status: ReadyStatus, checks: Type.Optional(Checks) });
+
+const countsOf = <const T extends string>(...names: T[]) =>
+  Type.Object(
+    Object.fromEntries(names.map(name => [name, Type.Integer()])) as Record<T, ReturnType<typeof Type.Integer>>,
+  );
+
+export const StatusSchema = describes<StatusBody>()(
+  Type.Object(
+    {
+      version: Type.String(),
+      startedAt: Type.String(),
+      now: Type.String(),
+      status: ReadyStatus,
+      checks: Checks,
+      publisher: Type.Unsafe<StatusBody['publisher']>({ type: 'string', enum: ['kafka', 'memory'] }),
+      source: Type.String(),
+      retentionMs: Type.Integer(),
+      transactions: countsOf('prepared', 'committed', 'rolled_back', 'unresolved', 'contradicted'),
+      messages: countsOf('held', 'ready', 'forwarded', 'parked', 'discarded', 'dropped'),
+      sinceStart: countsOf('prepared', 'committed', 'rolledBack', 'checks', 'forwarded', 'parked'),
+      oldest: Type.Object({ prepared: NullableText, ready: NullableText, parked: NullableText }),
+      waitingCommands: Type.Integer(),
+      disk: countsOf('freeBytes', 'reserveBytes', 'databaseBytes', 'walBytes'),
+    },
+    { title: 'Status' },
+  ),
+);
 
 export const ProblemSchema = describes<Problem>()(
   Type.Object(

@@ -28,7 +28,16 @@ export interface MetricsSources {
   readonly kafkaUp: () => boolean;
 }
 
+/** What happened since the start, each as often as it did. */
+export type SinceStart = Readonly<
+  Record<'prepared' | 'committed' | 'rolledBack' | 'checks' | 'forwarded' | 'parked', number>
+>;
+
 export class Metrics {
+  readonly #happened = { committed: 0, rolledBack: 0, checks: 0, forwarded: 0, parked: 0 };
+  /** Transactions prepared so far: each takes the next number of the sequence. */
+  #prepared: () => number = () => 0;
+  #preparedBefore = 0;
   readonly #registry = new Registry();
   readonly #topics = new Set<string>();
   readonly #resolutions: Counter<'state' | 'by'>;
@@ -78,6 +87,8 @@ export class Metrics {
   /** Names the sources of what is read at each scrape. Once, before the first scrape. */
   watch(sources: MetricsSources): void {
     const count = (name: string): number => sources.counters().get(name) ?? 0;
+    this.#prepared = () => count('sequence');
+    this.#preparedBefore = this.#prepared();
     this.#states('transactions', 'Transactions in the store, by state', TRANSACTION_STATES, count);
     this.#states('messages', 'Messages in the store, by state; ready ones wait for Kafka', MESSAGE_STATES, count);
     this.#gauge('transactions_unresolved', 'Transactions that wait for a person', () => count('unresolved'));
@@ -89,6 +100,11 @@ export class Metrics {
     this.#total('accepted_messages_total', 'Messages ever stored', () => count('accepted'));
     this.#total('purged_messages_total', 'Messages removed after their retention', () => count('purged'));
     this.#oldest(sources);
+  }
+
+  /** Since the sources were named: as figures, for whoever does not scrape. */
+  sinceStart(): SinceStart {
+    return { prepared: this.#prepared() - this.#preparedBefore, ...this.#happened };
   }
 
   get contentType(): string {
@@ -105,12 +121,17 @@ export class Metrics {
   }
 
   onResolution(kind: 'committed' | 'rolled_back' | 'contradicted', by: string): void {
-    if (kind === 'contradicted') this.#contradictions.inc({ by });
-    else this.#resolutions.inc({ state: kind, by });
+    if (kind === 'contradicted') {
+      this.#contradictions.inc({ by });
+      return;
+    }
+    this.#resolutions.inc({ state: kind, by });
+    this.#happened[kind === 'committed' ? 'committed' : 'rolledBack']++;
   }
 
   onCheck(result: string, count = 1): void {
     this.#checks.inc({ result }, count);
+    this.#happened.checks += count;
   }
 
   /** `error` null: with an answer. The group is no label: groups have no bound. */
@@ -123,10 +144,12 @@ export class Metrics {
     this.#forwardDelay.observe(oldestAgeMs / 1000);
     if (this.#topics.size < MAX_TOPIC_LABELS) this.#topics.add(topic);
     this.#forwarded.inc({ topic: this.#topics.has(topic) ? topic : OTHER_TOPICS }, count);
+    this.#happened.forwarded += count;
   }
 
   onParked(count = 1): void {
     this.#parked.inc(count);
+    this.#happened.parked += count;
   }
 
   onSendFailed(fault: string): void {

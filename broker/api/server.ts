@@ -17,6 +17,7 @@ import { producerGroupRoutes } from './producer-groups.ts';
 import { parseQueryString } from './query-string.ts';
 import { guardRoutes } from './route-guard.ts';
 import { dropUnfinishedHandshakes, secureOptions } from './secure-listener.ts';
+import { statusRoutes } from './status.ts';
 import { DEFAULT_LIMITS, type ServerSettings } from './surroundings.ts';
 import { topicRoutes } from './topics.ts';
 import { transactionReadingRoutes } from './transaction-reading.ts';
@@ -44,6 +45,7 @@ const ROUTES = [
   messageRoutes,
   topicRoutes,
   keyRoutes,
+  statusRoutes,
   memoryRecordRoutes,
   healthRoutes,
 ];

@@ -51,6 +51,16 @@ export interface Readiness {
   readonly checks: Record<string, { status: string; detail?: string }>;
 }
 
+/** What the broker was started as. */
+export interface About {
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly publisher: 'kafka' | 'memory';
+  readonly source: string;
+  readonly retentionMs: number;
+}
+
 /** Sizes in bytes. */
 export interface Limits {
   /** Payload, key, header names and header values of one message, decoded. */
@@ -75,7 +85,7 @@ export interface ServerSettings {
   /** Who may call, and what is whose. */
   readonly keys: Pick<Coordinator, 'key' | 'keys' | 'hasSentTo'>;
   /** Only read. */
-  readonly store: Pick<Store, 'transaction' | 'contents' | 'history' | 'list' | 'oldestReady'>;
+  readonly store: Pick<Store, 'transaction' | 'contents' | 'history' | 'list' | 'oldestReady' | 'oldest' | 'space'>;
   readonly clock: { now(): number; monotonic(): number };
   readonly topics: Topics;
   readonly forwarding: Forwarding;
@@ -83,6 +93,7 @@ export interface ServerSettings {
   readonly addresses: Addresses;
   /** Only with the memory publisher. */
   readonly memory?: MemoryRecords;
+  readonly about: About;
   readonly readiness: () => Readiness;
   /** False while the broker starts or stops: every call of `/v1` is then a 503. */
   readonly accepting: () => boolean;

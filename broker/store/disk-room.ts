@@ -31,12 +31,20 @@ export class DiskRoom {
     return this.#isShort;
   }
 
+  /** As it is now. Throws where the disk does not say. */
+  space(): { freeBytes: number; reserveBytes: number } {
+    const { bavail, blocks, bsize } = statfsSync(this.#folder);
+    return {
+      freeBytes: bavail * bsize,
+      reserveBytes: Math.floor(Math.min(this.#reserveBytes, blocks * bsize * MOST_OF_DISK)),
+    };
+  }
+
   /** `owedBytes` are free as yet, but needed for what is stored already. A few microseconds. */
   look(owedBytes: number): void {
     try {
-      const { bavail, blocks, bsize } = statfsSync(this.#folder);
-      const reserve = Math.min(this.#reserveBytes, blocks * bsize * MOST_OF_DISK);
-      const reserves = (bavail * bsize - owedBytes) / reserve;
+      const { freeBytes, reserveBytes } = this.space();
+      const reserves = (freeBytes - owedBytes) / reserveBytes;
       this.#isTight = reserves < TIGHT;
       this.#isShort = reserves < (this.#isShort ? AGAIN : 1);
     } catch {

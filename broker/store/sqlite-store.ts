@@ -2,6 +2,7 @@
  * The store on SQLite: one file, WAL, synchronous=FULL, one connection on the calling thread. Every method is
  * asynchronous by its seam only; the work is done before it returns.
  */
+import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { MessageContent, Transaction } from '../transaction/transaction.ts';
 import { Checkpointer } from './checkpointer.ts';
@@ -39,6 +40,7 @@ import {
   type Loaded,
   type ProducerGroup,
   type ReadyMessage,
+  type Space,
   StorageFullError,
   type Store,
   type Topic,
@@ -80,6 +82,7 @@ const tellingFull = <T>(write: () => T): T => {
 class SqliteStore implements Store {
   readonly #db: Database.Database;
   readonly #release: () => void;
+  readonly #file: string;
   readonly #sql: Statements;
   readonly #writer: SqliteWriter;
   readonly #groups = new SqliteNames();
@@ -94,6 +97,7 @@ class SqliteStore implements Store {
   constructor({ dataDir, recentBytes = RECENT_BYTES, reserveBytes = 0 }: SqliteStoreSettings) {
     const folder = openDataFolder(dataDir);
     this.#release = folder.release;
+    this.#file = folder.databaseFile;
     try {
       this.#db = openDatabase(folder.databaseFile);
     } catch (error) {
@@ -260,6 +264,11 @@ class SqliteStore implements Store {
       if (isEnded === 1) ids.push(id);
     }
     return { ids, next: rows.length < SEARCH_ROWS ? null : rows.at(-1)![0] };
+  }
+
+  async space(): Promise<Space> {
+    const bytes = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    return { ...this.#room.space(), databaseBytes: bytes(this.#file), walBytes: bytes(`${this.#file}-wal`) };
   }
 
   async shrink(): Promise<void> {

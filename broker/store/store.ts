@@ -162,6 +162,15 @@ export interface ListStep {
   readonly next: number | null;
 }
 
+/** Of the disk and of what the store has on it, in bytes. */
+export interface Space {
+  readonly freeBytes: number;
+  /** Kept for the end of what was begun; 0: nothing is. */
+  readonly reserveBytes: number;
+  readonly databaseBytes: number;
+  readonly walBytes: number;
+}
+
 export interface Store {
   /**
    * Loads the named transactions (absent ones are missing from the map), lets `decide` choose, saves what it returns in
@@ -206,6 +215,7 @@ export interface Store {
    */
   ended(before: number, after: number, now?: number): Promise<{ ids: string[]; next: number | null }>;
 
+  space(): Promise<Space>;
   /** Gives a bounded number of freed pages back to the file system, where many are free. */
   shrink(): Promise<void>;
   close(): Promise<void>;

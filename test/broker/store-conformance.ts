@@ -282,6 +282,14 @@ export const storeConformance = (t: Test, open: (t: Test) => Promise<StoreUnderT
     await store.shrink();
   });
 
+  t.test('space is told in whole bytes', async t => {
+    const { store } = await start(t);
+    const { freeBytes, reserveBytes, databaseBytes, walBytes } = await store.space();
+    for (const bytes of [freeBytes, reserveBytes, databaseBytes, walBytes]) {
+      t.ok(Number.isSafeInteger(bytes) && bytes >= 0, String(bytes));
+    }
+  });
+
   t.test('oldest of each kind', async t => {
     const { store, coordinator } = await start(t);
     t.same(await store.oldest(), { prepared: null, ready: null, parked: null });

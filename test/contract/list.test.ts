@@ -2,6 +2,7 @@
 import t from 'tap';
 import type { ListStep } from '../../broker/store/store.ts';
 import { isProblem, startServer, type TestServer } from '../support/http-server.ts';
+import { storeWith } from '../support/store.ts';
 
 const ids = async (s: TestServer, query: string): Promise<string[]> => {
   const answer = await s.call('GET', `/v1/transactions${query}`);
@@ -169,17 +170,13 @@ t.test('bad parameters', async t => {
 t.test('short steps of the store are gathered to a page', async t => {
   const asked: [limit: number, before: number | null][] = [];
   const s = await startServer(t, ({ store }) => ({
-    store: {
-      transaction: id => store.transaction(id),
-      history: id => store.history(id),
-      contents: id => store.contents(id),
-      oldestReady: () => store.oldestReady(),
+    store: storeWith(store, {
       list: async (filter, limit, before): Promise<ListStep> => {
         asked.push([limit, before]);
         const step = await store.list(filter, 1, before);
         return asked.length % 2 === 0 ? step : { transactions: [], next: before ?? Number.MAX_SAFE_INTEGER };
       },
-    },
+    }),
   }));
   await s.createGroup('g');
   for (const id of ['t1', 't2', 't3']) await s.prepare(id);
@@ -194,16 +191,12 @@ t.test('a long search ends with what it has, and a cursor', async t => {
   const time = { now: 0 };
   const s = await startServer(t, ({ store }) => ({
     clock: { now: Date.now, monotonic: () => time.now },
-    store: {
-      transaction: id => store.transaction(id),
-      history: id => store.history(id),
-      contents: id => store.contents(id),
-      oldestReady: () => store.oldestReady(),
+    store: storeWith(store, {
       list: (filter, _limit, before) => {
         time.now += 300;
         return store.list(filter, 1, before);
       },
-    },
+    }),
   }));
   await s.createGroup('g');
   for (const id of ['t1', 't2', 't3', 't4']) await s.prepare(id);

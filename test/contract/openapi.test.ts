@@ -22,6 +22,7 @@ const ROUTES = [
   'POST /v1/messages/{messageId}/retry',
   'POST /v1/messages/{messageId}/discard',
   'GET /v1/topics',
+  'GET /v1/status',
   'POST /v1/keys',
   'GET /v1/keys',
   'DELETE /v1/keys/{prefix}',
@@ -167,6 +168,7 @@ t.test('answers fit their schemas', async t => {
   check('POST /v1/batch', await s.call('POST', '/v1/batch', { operations }));
   check('POST /v1/batch', await s.call('POST', '/v1/batch', {}));
   check('GET /v1/topics', await s.call('GET', '/v1/topics'));
+  check('GET /v1/status', await s.call('GET', '/v1/status'));
   check('GET /v1/memory/records', await s.call('GET', '/v1/memory/records'));
   // Closes the broker: the last calls are made with the key.
   const made = await s.call('POST', '/v1/keys', { role: 'operator', reason: 'x' });

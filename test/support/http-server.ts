@@ -9,6 +9,7 @@ import { clock } from '../../broker/clock.ts';
 import type { Coordinator } from '../../broker/coordinator/coordinator.ts';
 import { ERRORS, type ErrorCode, errorAnchor, type Problem } from '../../broker/protocol/errors.ts';
 import type { Store } from '../../broker/store/store.ts';
+import { VERSION } from '../../broker/version.ts';
 import { openCoordinator, openStore } from './store.ts';
 
 /** A topic that does not exist, one with two partitions, and one nobody knows anything of; every other has three. */
@@ -59,13 +60,11 @@ export interface TestServer {
   park(id: string): Promise<void>;
 }
 
-type Given =
-  | Partial<ServerSettings>
-  | ((parts: Pick<ServerSettings, 'coordinator' | 'store'>) => Partial<ServerSettings>);
+type Given = Partial<ServerSettings> | ((parts: { coordinator: Coordinator; store: Store }) => Partial<ServerSettings>);
 
 /** Every part can be replaced; what is not given is a double that says yes. Closed with the test. */
-export const startServer = async (t: Test, given: Given = {}): Promise<TestServer> => {
-  const store = openStore(t);
+export const startServer = async (t: Test, given: Given = {}, dataDir?: string): Promise<TestServer> => {
+  const store = openStore(t, dataDir);
   const time = { now: Date.UTC(2026, 10, 21, 10) };
   const metrics = new Metrics();
   const coordinator = await openCoordinator(store, {
@@ -103,6 +102,13 @@ export const startServer = async (t: Test, given: Given = {}): Promise<TestServe
     addresses: {
       judge: url => (url.includes('forbidden') ? 'The broker may not call forbidden.' : null),
       isLoopback: url => url.startsWith('http://127.0.0.1'),
+    },
+    about: {
+      version: VERSION,
+      startedAt: time.now,
+      publisher: 'memory',
+      source: 'escrowmq',
+      retentionMs: 259_200_000,
     },
     readiness: () => state.readiness,
     accepting: () => state.accepting,

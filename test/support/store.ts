@@ -23,6 +23,12 @@ export const openStore = (t: Test, dataDir = temporaryFolder(t)): Store => {
   return store;
 };
 
+/** The store, with some of its methods replaced. */
+export const storeWith = (store: Store, own: Partial<Store>): Store =>
+  new Proxy(store, {
+    get: (whole, name: keyof Store) => own[name] ?? (whole[name] as () => unknown).bind(whole),
+  });
+
 export const openCoordinator = (store: Store, more: Partial<CoordinatorSettings> = {}): Promise<Coordinator> =>
   Coordinator.open({
     store,

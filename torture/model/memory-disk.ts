@@ -15,6 +15,7 @@ import {
   type Loaded,
   type ProducerGroup,
   type ReadyMessage,
+  type Space,
   StorageFullError,
   type Store,
   type Topic,
@@ -222,6 +223,7 @@ export class MemoryStore implements Store {
     return { ids, next: null };
   }
 
+  space = async (): Promise<Space> => ({ freeBytes: 0, reserveBytes: 0, databaseBytes: 0, walBytes: 0 });
   async shrink(): Promise<void> {}
   async close(): Promise<void> {}
 
