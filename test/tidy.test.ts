@@ -30,7 +30,8 @@ const room = (file: string): string => {
 const MAY_IMPORT: Record<string, string[]> = {
   bin: ['main'],
   main: ['broker', 'cli', 'config', 'store', 'version'],
-  cli: ['protocol', 'clock'],
+  cli: ['bulk-act', 'protocol', 'clock'],
+  'bulk-act': ['protocol'],
   broker: [
     'api',
     'check-back',
