@@ -3,9 +3,9 @@
  */
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { judgeLeisure } from './api/admission.ts';
 import { Metrics } from './api/metrics.ts';
 import { buildServer } from './api/server.ts';
+import type { Readiness } from './api/surroundings.ts';
 import { AddressPolicy } from './check-back/address-policy.ts';
 import { CheckBack } from './check-back/check-back.ts';
 import { clock } from './clock.ts';
@@ -89,18 +89,20 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
     coordinator,
     policy,
     clock,
-    isOverloaded: () => judgeLeisure(coordinator, 'check') !== null,
     onCheck: (result, count) => metrics.onCheck(result, count),
     onCall: (group, tookMs, error) => metrics.onCall(group, tookMs, error),
     onFatal,
   });
   const retention = createRetention({ store, coordinator, clock, retentionMs: config.retentionMs, onFatal });
+  const ready = (): Readiness => readiness({ isAccepting, coordinator, forwarder: forwarder.status() });
   metrics.watch({
-    counters: () => coordinator.counters(),
-    waiting: () => coordinator.waiting.commands,
-    oldest: () => store.oldest(),
+    coordinator,
+    store,
     now: clock.now,
     kafkaUp: () => publisher.state().status === 'up',
+    checkCalls: () => checkBack.callsInFlight,
+    readiness: ready,
+    publisher: config.kafka ? 'kafka' : 'memory',
   });
   const server = buildServer({
     coordinator,
@@ -119,7 +121,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
       source: config.source,
       retentionMs: config.retentionMs,
     },
-    readiness: () => readiness({ isAccepting, coordinator, forwarder: forwarder.status() }),
+    readiness: ready,
     accepting: () => isAccepting,
     operatorKey: config.operatorKey,
     limits: config,

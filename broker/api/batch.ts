@@ -110,7 +110,7 @@ const resultOf = (command: Command, outcome: Outcome): Result => {
 };
 
 export const batchRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app, settings) => {
-  const { coordinator, topics, limits = DEFAULT_LIMITS } = settings;
+  const { coordinator, topics, metrics, limits = DEFAULT_LIMITS } = settings;
 
   app.post(
     '/v1/batch',
@@ -139,9 +139,9 @@ export const batchRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app
       });
       await inspectTopics(steps.filter((step): step is Draft => 'type' in step && step.type === 'prepare'));
       const outcomes = await submit(steps.filter((step): step is Command => !('code' in step)));
-      return {
-        results: steps.map(step => ('code' in step ? refusal(step) : resultOf(step as Command, outcomes(step)))),
-      };
+      const results = steps.map(step => ('code' in step ? refusal(step) : resultOf(step as Command, outcomes(step))));
+      for (const { body } of results) if ('code' in body) metrics.onRefusal(body.code);
+      return { results };
     },
   );
 

@@ -1,9 +1,10 @@
 /**
- * Figures for Prometheus, in a registry of their own. What happens is counted as it happens; what there is, is read
- * from the counters of the store at each scrape. Units are in the names.
+ * Figures for Prometheus, in a registry of their own. What happens is counted here as it happens; what there is, is read
+ * at each scrape, see gauges.ts. Units are in the names. docs/metrics.md explains all of them.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Counters, Store } from '../store/store.ts';
+import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { ERRORS, type ErrorCode } from '../protocol/errors.ts';
+import { type GaugeSources, Gauges } from './gauges.ts';
 
 /** Topics that get a label of their own; the rest is counted together as `other`. */
 const MAX_TOPIC_LABELS = 200;
@@ -11,22 +12,11 @@ const OTHER_TOPICS = 'other';
 
 const FAST_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 const SLOW_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** Labels that are known before anything happens: a series that appears with its first event hides that one from rates. */
+const CHECK_RESULTS = ['commit', 'rollback', 'unknown', 'no_answer'];
+const CONTRADICTORS = ['producer', 'check', 'operator'];
+const SEND_FAULTS = ['record', 'topic', 'partition', 'unknown'];
 const COMMIT_SIZES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000];
-
-const TRANSACTION_STATES = ['prepared', 'committed', 'rolled_back'];
-const MESSAGE_STATES = ['held', 'ready', 'forwarded', 'parked', 'discarded', 'dropped'];
-
-/** Where the figures that are read at each scrape come from. */
-export interface MetricsSources {
-  readonly counters: () => Counters;
-  /** Commands that wait for their commit. */
-  readonly waiting: () => number;
-  readonly oldest: Store['oldest'];
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  /** Whether the last contact with Kafka went well. */
-  readonly kafkaUp: () => boolean;
-}
 
 /** What happened since the start, each as often as it did. */
 export type SinceStart = Readonly<
@@ -34,12 +24,12 @@ export type SinceStart = Readonly<
 >;
 
 export class Metrics {
+  readonly #registry = new Registry();
+  readonly #topics = new Set<string>();
   readonly #happened = { committed: 0, rolledBack: 0, checks: 0, forwarded: 0, parked: 0 };
   /** Transactions prepared so far: each takes the next number of the sequence. */
   #prepared: () => number = () => 0;
   #preparedBefore = 0;
-  readonly #registry = new Registry();
-  readonly #topics = new Set<string>();
   readonly #resolutions: Counter<'state' | 'by'>;
   readonly #contradictions: Counter<'by'>;
   readonly #checks: Counter<'result'>;
@@ -51,6 +41,7 @@ export class Metrics {
   readonly #commitSize: Histogram;
   readonly #commitDuration: Histogram;
   readonly #requests: Histogram<'route' | 'method' | 'status'>;
+  readonly #refusals: Counter<'code'>;
 
   constructor() {
     const registers = [this.#registry];
@@ -81,25 +72,23 @@ export class Metrics {
       'method',
       'status',
     ]);
+    this.#refusals = counter(
+      'refusals_total',
+      'Requests, and operations of batches, that were refused, by error code',
+      ['code'],
+    );
+    for (const result of CHECK_RESULTS) this.#checks.inc({ result }, 0);
+    for (const by of CONTRADICTORS) this.#contradictions.inc({ by }, 0);
+    for (const fault of SEND_FAULTS) this.#sendFailures.inc({ fault }, 0);
+    for (const code of Object.keys(ERRORS)) this.#refusals.inc({ code }, 0);
     collectDefaultMetrics({ register: this.#registry });
   }
 
   /** Names the sources of what is read at each scrape. Once, before the first scrape. */
-  watch(sources: MetricsSources): void {
-    const count = (name: string): number => sources.counters().get(name) ?? 0;
-    this.#prepared = () => count('sequence');
+  watch(sources: GaugeSources): void {
+    new Gauges(this.#registry, sources, topic => this.#labelOf(topic));
+    this.#prepared = () => sources.coordinator.counters().get('sequence') ?? 0;
     this.#preparedBefore = this.#prepared();
-    this.#states('transactions', 'Transactions in the store, by state', TRANSACTION_STATES, count);
-    this.#states('messages', 'Messages in the store, by state; ready ones wait for Kafka', MESSAGE_STATES, count);
-    this.#gauge('transactions_unresolved', 'Transactions that wait for a person', () => count('unresolved'));
-    this.#gauge('transactions_contradicted', 'Transactions about which two systems disagree', () =>
-      count('contradicted'),
-    );
-    this.#gauge('queue_waiting_commands', 'Commands that wait for their commit', sources.waiting);
-    this.#gauge('kafka_up', '1 while Kafka can be reached, else 0', () => (sources.kafkaUp() ? 1 : 0));
-    this.#total('accepted_messages_total', 'Messages ever stored', () => count('accepted'));
-    this.#total('purged_messages_total', 'Messages removed after their retention', () => count('purged'));
-    this.#oldest(sources);
   }
 
   /** Since the sources were named: as figures, for whoever does not scrape. */
@@ -142,9 +131,8 @@ export class Metrics {
   /** `oldestAgeMs`: since the commit of the oldest of them. */
   onForwarded(topic: string, count: number, oldestAgeMs: number): void {
     this.#forwardDelay.observe(oldestAgeMs / 1000);
-    if (this.#topics.size < MAX_TOPIC_LABELS) this.#topics.add(topic);
-    this.#forwarded.inc({ topic: this.#topics.has(topic) ? topic : OTHER_TOPICS }, count);
     this.#happened.forwarded += count;
+    this.#forwarded.inc({ topic: this.#labelOf(topic) }, count);
   }
 
   onParked(count = 1): void {
@@ -156,57 +144,18 @@ export class Metrics {
     this.#sendFailures.inc({ fault });
   }
 
+  /** A request, or one operation of a batch. */
+  onRefusal(code: ErrorCode): void {
+    this.#refusals.inc({ code });
+  }
+
   /** `route` is the pattern of the path, never the path itself. */
   onRequest(route: string, method: string, status: number, tookMs: number): void {
     this.#requests.observe({ route, method, status }, tookMs / 1000);
   }
 
-  #gauge(name: string, help: string, read: () => number): void {
-    new Gauge({
-      name: `escrowmq_${name}`,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.set(read());
-      },
-    });
-  }
-
-  #states(name: string, help: string, states: readonly string[], count: (counter: string) => number): void {
-    new Gauge({
-      name: `escrowmq_${name}`,
-      help,
-      labelNames: ['state'],
-      registers: [this.#registry],
-      collect() {
-        for (const state of states) this.set({ state }, count(`${name}.${state}`));
-      },
-    });
-  }
-
-  #total(name: string, help: string, read: () => number): void {
-    new Counter({
-      name: `escrowmq_${name}`,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  }
-
-  #oldest({ oldest, now }: MetricsSources): void {
-    new Gauge({
-      name: 'escrowmq_oldest_age_seconds',
-      help: 'Age of the oldest: prepared transaction (since it was stored), ready or parked message (since its commit); 0: none',
-      labelNames: ['state'],
-      registers: [this.#registry],
-      async collect() {
-        for (const [state, at] of Object.entries(await oldest())) {
-          this.set({ state }, at === null ? 0 : Math.max(0, now() - at) / 1000);
-        }
-      },
-    });
+  #labelOf(topic: string): string {
+    if (this.#topics.size < MAX_TOPIC_LABELS) this.#topics.add(topic);
+    return this.#topics.has(topic) ? topic : OTHER_TOPICS;
   }
 }

@@ -3,6 +3,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Refused } from '../coordinator/commands.ts';
 import { ERRORS, type ErrorCode, errorAnchor, type Problem } from '../protocol/errors.ts';
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What it was refused with; null: it was not. */
+    refusal: ErrorCode | null;
+  }
+}
+
 export const PROBLEM_TYPE = 'application/problem+json';
 
 /** After how many milliseconds it makes sense to call again. */
@@ -70,6 +77,7 @@ export const problemHeaders = (code: ErrorCode): Record<string, string> => {
 /** Answers with the problem. As bytes, so that no response schema gets a hand on it. */
 export const sendProblem = (request: FastifyRequest, reply: FastifyReply, fault: Fault): FastifyReply => {
   const problem = problemOf(fault, pathOf(request.url));
+  request.refusal = fault.code;
   return reply
     .code(problem.status)
     .headers(problemHeaders(fault.code))

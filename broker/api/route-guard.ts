@@ -33,11 +33,13 @@ export const guardRoutes = (
   const observe = (route: string, method?: string) => {
     return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void => {
       metrics.onRequest(route, method ?? request.method, reply.statusCode, reply.elapsedTime);
+      if (request.refusal !== null) metrics.onRefusal(request.refusal);
       done();
     };
   };
 
   app.decorateRequest('caller');
+  app.decorateRequest('refusal', null);
   app.addHook('onRoute', (route: RouteOptions) => {
     const { url } = route;
     const method = [route.method].flat().join(' ');

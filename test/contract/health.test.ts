@@ -1,7 +1,9 @@
 /** Liveness, readiness and metrics. */
 import t from 'tap';
 import { Metrics } from '../../broker/api/metrics.ts';
+import { VERSION } from '../../broker/version.ts';
 import { startServer, type TestServer } from '../support/http-server.ts';
+import { readScrape } from '../support/metrics.ts';
 
 const KEY = 'an-operator-key-of-at-least-32-characters';
 
@@ -28,16 +30,10 @@ t.test('with keys, detail is for those who have one', async t => {
   t.strictSame((await s.call('GET', '/readyz', undefined, { authorization: 'Bearer wrong' })).json(), { status: 'ok' });
 });
 
-const figures = async (s: TestServer): Promise<Map<string, number>> => {
+const figures = async (s: TestServer): Promise<ReadonlyMap<string, number>> => {
   const answer = await s.call('GET', '/metrics');
   t.match(answer.headers['content-type'], /^text\/plain/);
-  const lines = answer.body.split('\n').filter(line => line !== '' && !line.startsWith('#'));
-  return new Map(
-    lines.map(line => {
-      const space = line.lastIndexOf(' ');
-      return [line.slice(0, space), Number(line.slice(space + 1))];
-    }),
-  );
+  return readScrape(answer.body).values;
 };
 
 t.test('gauges say what is in the store (I28)', async t => {
@@ -49,6 +45,12 @@ t.test('gauges say what is in the store (I28)', async t => {
   s.time.now += 2_000;
   await s.park('t3');
   await s.prepare('t4');
+  await s.createGroup('silent');
+  await s.coordinator.submit([
+    { type: 'answer', id: 't1', answer: 'none', error: 'no connection' },
+    { type: 'group_health', group: 'silent', error: 'no connection' },
+  ]);
+  s.state.readiness = { status: 'degraded', checks: { store: { status: 'ok' }, kafka: { status: 'degraded' } } };
   for (let i = 0; i < 2; i++) await s.call('POST', '/v1/transactions/t4/commit');
   await s.call('POST', '/v1/transactions/t4/rollback');
   s.time.now += 3_000;
@@ -64,7 +66,22 @@ t.test('gauges say what is in the store (I28)', async t => {
     ['transactions_unresolved', 1],
     ['transactions_contradicted', 1],
     ['accepted_messages_total', 4],
+    ['accepted_transactions_total', 4],
     ['purged_messages_total', 0],
+    ['transactions_overdue', 1],
+    ['topic_waiting_messages{topic="transfers"}', 1],
+    ['topic_parked_messages{topic="transfers"}', 1],
+    ['topic_oldest_waiting_age_seconds{topic="transfers"}', 3],
+    ['producer_groups', 2],
+    ['producer_groups_silent', 1],
+    ['check_calls_in_flight', 0],
+    ['queue_waiting_bytes', 0],
+    ['status{status="ok"}', 0],
+    ['status{status="degraded"}', 1],
+    ['status{status="unavailable"}', 0],
+    ['part_ok{part="store"}', 1],
+    ['part_ok{part="kafka"}', 0],
+    [`build_info{version="${VERSION}",publisher="kafka"}`, 1],
     ['oldest_age_seconds{state="prepared"}', 5],
     ['oldest_age_seconds{state="ready"}', 3],
     ['oldest_age_seconds{state="parked"}', 3],
@@ -74,6 +91,11 @@ t.test('gauges say what is in the store (I28)', async t => {
     ['contradictions_total{by="producer"}', 1],
   ];
   for (const [name, value] of expected) t.equal(found.get(`escrowmq_${name}`), value, name);
+  const space = await s.store.space();
+  t.equal(found.get('escrowmq_disk_reserve_bytes'), space.reserveBytes);
+  t.equal(found.get('escrowmq_database_bytes'), space.databaseBytes);
+  t.equal(found.get('escrowmq_wal_bytes'), space.walBytes);
+  t.ok(space.walBytes > 0 && found.get('escrowmq_disk_free_bytes')! > 0);
   t.ok(found.get('escrowmq_commit_commands_count')! > 0);
   t.ok(found.get('escrowmq_commit_duration_seconds_count')! > 0);
   t.ok(found.has('process_cpu_seconds_total'), 'and those of the process');

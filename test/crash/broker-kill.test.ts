@@ -149,7 +149,9 @@ const countsAreTrue = async (t: { equal(a: unknown, b: unknown, what: string): u
     t.equal(shown.get(`escrowmq_transactions{state="${state}"}`), counted, `${state} in /metrics`);
     t.equal(shown.get(`escrowmq_messages{state="${messageState}"}`), counted, `${messageState} in /metrics`);
   }
-  t.equal(shown.get('escrowmq_accepted_messages_total'), all, 'accepted in /metrics');
+  for (const what of ['messages', 'transactions']) {
+    t.equal(shown.get(`escrowmq_accepted_${what}_total`), all, `accepted ${what} in /metrics`);
+  }
   for (const flag of ['unresolved', 'contradicted']) {
     const counted = (await list(broker, `${flag}=true`)).length;
     t.equal(shown.get(`escrowmq_transactions_${flag}`), counted, `${flag} in /metrics`);

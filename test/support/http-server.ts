@@ -73,19 +73,21 @@ export const startServer = async (t: Test, given: Given = {}, dataDir?: string):
     onResolution: (kind, by) => metrics.onResolution(kind, by),
     onFatal: () => undefined,
   });
-  metrics.watch({
-    counters: () => coordinator.counters(),
-    waiting: () => coordinator.waiting.commands,
-    oldest: () => store.oldest(),
-    now: () => time.now,
-    kafkaUp: () => true,
-  });
   const errors: TestServer['errors'] = [];
   const inspected: string[][] = [];
   const state: TestServer['state'] = {
     accepting: true,
     readiness: { status: 'ok', checks: { store: { status: 'ok' } } },
   };
+  metrics.watch({
+    coordinator,
+    store,
+    now: () => time.now,
+    kafkaUp: () => true,
+    checkCalls: () => 0,
+    readiness: () => state.readiness,
+    publisher: 'kafka',
+  });
   const app = buildServer({
     coordinator,
     keys: coordinator,

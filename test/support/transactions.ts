@@ -1,5 +1,6 @@
 /** What a producer, an operator and a consumer do with a broker process, in one word each. */
 import { type Answer, type BrokerProcess, eventually } from './broker-process.ts';
+import { readScrape } from './metrics.ts';
 import { type KafkaTarget, readTopic, type TopicRecord } from './topics.ts';
 
 /** The part of a message that tests vary; a payload alone is enough. */
@@ -71,12 +72,9 @@ export const list = async (broker: BrokerProcess, query = ''): Promise<any[]> =>
 export const gauges = async (
   broker: BrokerProcess,
   headers: Record<string, string> = {},
-): Promise<Map<string, number>> => {
+): Promise<ReadonlyMap<string, number>> => {
   const { body } = await broker.call('GET', '/metrics', undefined, headers);
-  const lines = (body as string).split('\n').filter(line => line !== '' && !line.startsWith('#'));
-  return new Map(
-    lines.map(line => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
-  );
+  return readScrape(body).values;
 };
 
 let seals = 0;
