@@ -28,6 +28,8 @@ export const NoQuery = Type.Object({}, STRICT);
 
 export const DetailQuery = Type.Object({ payload: Type.Optional(Flag) }, STRICT);
 
+const Cursor = Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: 'a nextCursor of an earlier answer' });
+
 export const ListQuery = Type.Object(
   {
     state: Type.Optional(choice('prepared', 'committed', 'rolled_back')),
@@ -41,9 +43,33 @@ export const ListQuery = Type.Object(
     since: Type.Optional(Instant),
     until: Type.Optional(Instant),
     limit: Type.Optional(PageSize),
-    cursor: Type.Optional(
-      Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: 'a nextCursor of an earlier answer' }),
+    cursor: Type.Optional(Cursor),
+  },
+  STRICT,
+);
+
+export const ActsQuery = Type.Object(
+  {
+    act: Type.Optional(
+      choice('commit', 'rollback', 'check', 'retry', 'discard', 'create_key', 'revoke_key', 'put_group'),
     ),
+    by: Type.Optional(
+      Type.String({
+        pattern: '^operator(:emq_[0-9a-f]{12})?$',
+        description: 'operator, or operator: and the prefix of a key',
+      }),
+    ),
+    group: Type.Optional(Id),
+    target: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_.-]{1,67}$',
+        description: 'the id of a transaction, message or producer group, or the prefix of a key',
+      }),
+    ),
+    since: Type.Optional(Instant),
+    until: Type.Optional(Instant),
+    limit: Type.Optional(PageSize),
+    cursor: Type.Optional(Cursor),
   },
   STRICT,
 );

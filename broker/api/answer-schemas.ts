@@ -5,6 +5,7 @@
 import { Type } from 'typebox';
 import { ERRORS, type Problem } from '../protocol/errors.ts';
 import type {
+  ActBody,
   Bytes,
   KeyBody,
   MessageBody,
@@ -221,6 +222,26 @@ const Checks = Type.Unsafe<StatusBody['checks']>({
 });
 
 export const ReadinessSchema = Type.Object({ status: ReadyStatus, checks: Type.Optional(Checks) });
+
+export const ActListSchema = Type.Object({
+  items: Type.Array(
+    describes<ActBody>()(
+      Type.Object(
+        {
+          id: Type.Integer(),
+          at: Type.String(),
+          act: Type.String(),
+          by: Type.String(),
+          target: NullableText,
+          group: NullableText,
+          reason: NullableText,
+        },
+        { title: 'Act' },
+      ),
+    ),
+  ),
+  nextCursor: NullableText,
+});
 
 const countsOf = <const T extends string>(...names: T[]) =>
   Type.Object(

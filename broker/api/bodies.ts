@@ -1,6 +1,7 @@
 /** Records → the bodies of answers. */
 import { checkPolicy } from '../coordinator/decisions.ts';
 import {
+  type ActBody,
   type Bytes,
   encodeBytes,
   type MessageBody,
@@ -10,7 +11,7 @@ import {
   type TransactionDetail,
   type TransactionListItem,
 } from '../protocol/wire.ts';
-import type { Counters, HistoryEvent, ProducerGroup } from '../store/store.ts';
+import type { Counters, HistoryEvent, ProducerGroup, StoredAct } from '../store/store.ts';
 import { type Message, type MessageContent, messageId, type Transaction } from '../transaction/transaction.ts';
 import { fullHistory } from './history.ts';
 
@@ -83,6 +84,8 @@ export const transactionDetail = (
     history: fullHistory(transaction, stored).map(line => ({ ...line, at: instant(line.at) })),
   };
 };
+
+export const actBody = (act: StoredAct): ActBody => ({ ...act, at: instant(act.at) });
 
 export const producerGroupBody = (group: ProducerGroup, counters: Counters): ProducerGroupBody => ({
   group: group.name,

@@ -43,6 +43,15 @@ export const invalid = (pointer: string, detail: string): Fault => ({
   errors: [{ pointer, detail }],
 });
 
+/** Throws 400 about a query parameter; `detail` goes on its name: "must be a whole number". */
+export const refuseParameter = (parameter: string, detail: string): never => {
+  throw new ApiError({
+    code: 'VALIDATION_FAILED',
+    detail: `Query parameter ${parameter} ${detail}.`,
+    errors: [{ pointer: `/query/${parameter}`, detail }],
+  });
+};
+
 /** The problem document. `instance` is the path of the request; left out inside a batch. */
 export const problemOf = (fault: Fault, instance?: string): Problem => {
   const { code, detail, state, limitBytes, pointer } = fault;

@@ -72,7 +72,9 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
         if ('code' in group) return sendProblem(request, reply, group);
         if (!hasRight(request.caller, 'operator') && (before === undefined || widens(before, group)))
           return sendProblem(request, reply, WIDER);
-        const [outcome] = await coordinator.submit([{ type: 'put_group', group }]);
+        // Without keys nobody knows whose call it is, and producers make it at each start.
+        const who = request.caller.role === 'operator' ? request.caller.who : null;
+        const [outcome] = await coordinator.submit([{ type: 'put_group', group, who }]);
         if (outcome!.kind === 'refused') return sendProblem(request, reply, outcome!.refused);
         return reply
           .code(outcome!.changed ? 201 : 200)

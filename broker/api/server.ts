@@ -1,6 +1,7 @@
 /** The HTTP server: what it is built from, in the order in which a request meets it. */
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
+import { actRoutes } from './acts.ts';
 import { answerHeaders } from './answer-headers.ts';
 import { batchRoutes } from './batch.ts';
 import { onClientError, refuseOddRequests } from './connection-errors.ts';
@@ -45,6 +46,7 @@ const ROUTES = [
   messageRoutes,
   topicRoutes,
   keyRoutes,
+  actRoutes,
   statusRoutes,
   memoryRecordRoutes,
   healthRoutes,

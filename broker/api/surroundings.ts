@@ -85,7 +85,10 @@ export interface ServerSettings {
   /** Who may call, and what is whose. */
   readonly keys: Pick<Coordinator, 'key' | 'keys' | 'hasSentTo'>;
   /** Only read. */
-  readonly store: Pick<Store, 'transaction' | 'contents' | 'history' | 'list' | 'oldestReady' | 'oldest' | 'space'>;
+  readonly store: Pick<
+    Store,
+    'transaction' | 'contents' | 'history' | 'list' | 'acts' | 'oldestReady' | 'oldest' | 'space'
+  >;
   readonly clock: { now(): number; monotonic(): number };
   readonly topics: Topics;
   readonly forwarding: Forwarding;

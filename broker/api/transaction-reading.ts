@@ -1,19 +1,15 @@
 /** Reading transactions: one with everything known of it, or a list. */
-import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { TransactionListItem } from '../protocol/wire.ts';
 import type { Transaction } from '../transaction/transaction.ts';
 import { DetailQuery, ListQuery, TransactionPath } from './address-schemas.ts';
 import { judgeLeisure } from './admission.ts';
 import { TransactionDetailSchema, TransactionListSchema } from './answer-schemas.ts';
 import { listItem, transactionDetail } from './bodies.ts';
 import { isForeign } from './caller.ts';
-import { cursorOf, type ListRequest, readListQuery } from './list-query.ts';
+import { listFilter } from './list-query.ts';
+import { gatherPage } from './page.ts';
 import { sendProblem } from './problem.ts';
 import type { Forwarding, ServerSettings } from './surroundings.ts';
-
-/** A list that has found little in this time answers with what it has and a cursor. */
-const LIST_BUDGET_MS = 500;
 
 const plainJson = () => JSON.stringify;
 
@@ -82,22 +78,9 @@ export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings>
       const { caller, query } = request;
       // As of a group that nobody knows.
       if (query.group !== undefined && isForeign(caller, query.group)) return { items: [], nextCursor: null };
-      return page(readListQuery(caller.group === null ? query : { ...query, group: caller.group }));
+      const filter = listFilter(caller.group === null ? query : { ...query, group: caller.group });
+      const page = await gatherPage(query, filter, clock, (limit, before) => store.list(filter, limit, before));
+      return { ...page, items: page.items.map(listItem) };
     },
   );
-
-  const page = async ({ filter, limit, before, filterHash }: ListRequest) => {
-    const deadline = clock.monotonic() + LIST_BUDGET_MS;
-    const items: TransactionListItem[] = [];
-    let next = before;
-    for (;;) {
-      const step = await store.list(filter, limit - items.length, next);
-      items.push(...step.transactions.map(listItem));
-      next = step.next;
-      if (next === null) return { items, nextCursor: null };
-      if (items.length >= limit || clock.monotonic() > deadline)
-        return { items, nextCursor: cursorOf(next, filterHash) };
-      await yieldToOthers();
-    }
-  };
 };

@@ -88,6 +88,8 @@ export interface PurgeCommand {
 export interface PutGroupCommand {
   readonly type: 'put_group';
   readonly group: ProducerGroup;
+  /** The operator whose act it is; left out or null: it is nobody's, as where a producer updates its own group. */
+  readonly who?: string | null;
 }
 
 /** Stores a new key, and the group of a producer key where it is missing. */

@@ -16,13 +16,9 @@ import type {
   Refused,
   ResolveCommand,
 } from './commands.ts';
+import { putGroup } from './group-decisions.ts';
 import { createKey, revokeKey } from './key-decisions.ts';
 import type { WorkingSet } from './working-set.ts';
-
-/** A secret that was replaced signs beside the new one for this long. */
-const PREVIOUS_SECRET_MS = 24 * 60 * 60 * 1000;
-/** Of those changed more often in a day, the oldest stop. */
-const MAX_PREVIOUS_SECRETS = 10;
 
 export interface Moment {
   /** Milliseconds since 1970. */
@@ -89,7 +85,7 @@ export const decide = (set: WorkingSet, command: Command, moment: Moment): Outco
       return done(true);
     }
     case 'put_group':
-      return putGroup(set, command.group, moment);
+      return putGroup(set, command, moment.now);
     case 'create_key':
       return createKey(set, command, moment.now);
     case 'revoke_key':
@@ -254,6 +250,10 @@ const resolve = (set: WorkingSet, command: ResolveCommand, moment: Moment): Outc
     set.record(transaction, moment.now, { event: 'confirmed', by, detail, fold: true });
   }
   const next = apply(set, transaction, result, moment, { by, detail: command.reason });
+  if (command.by === 'operator' && result.kind === 'changed') {
+    const { resolution: act, reason } = command;
+    set.act({ at: moment.now, act, by, target: next.id, group: next.group, reason });
+  }
   return done(result.kind === 'changed', next);
 };
 
@@ -272,6 +272,7 @@ const ask = (set: WorkingSet, { id, who: by = 'operator', reason }: AskCommand, 
   if (!set.group(transaction.group)?.checkUrl) {
     return refused('NO_CHECK_URL', `Producer group ${transaction.group} has no check address: there is nobody to ask.`);
   }
+  set.act({ at: moment.now, act: 'check', by, target: id, group: transaction.group, reason });
   return done(true, apply(set, transaction, result, moment, { by, detail: reason }));
 };
 
@@ -345,27 +346,12 @@ const settleParked = (set: WorkingSet, command: ParkedCommand, moment: Moment): 
   });
   if (outcome.kind === 'refused') return outcome;
   if (!outcome.changed) return refused('NOT_PARKED', `Message ${command.messageId} is ${state}, not parked.`);
-  const event = command.type === 'retry' ? 'retried' : 'discarded';
-  const detail = `${command.messageId}: ${command.reason}`;
-  set.record(outcome.transaction!, moment.now, { event, by: command.who ?? 'operator', detail });
+  const { type: act, who: by = 'operator', messageId: target, reason } = command;
+  const { group } = outcome.transaction!;
+  const event = act === 'retry' ? 'retried' : 'discarded';
+  set.record(outcome.transaction!, moment.now, { event, by, detail: `${target}: ${reason}` });
+  set.act({ at: moment.now, act, by, target, group, reason });
   return outcome;
-};
-
-const putGroup = (set: WorkingSet, group: ProducerGroup, { now }: Moment): Outcome => {
-  const before = set.group(group.name);
-  const replaced =
-    before?.checkSecret && group.checkSecret !== before.checkSecret
-      ? [{ secret: before.checkSecret, until: now + PREVIOUS_SECRET_MS }]
-      : [];
-  const standing = before?.previousSecrets.filter(({ until }) => until > now) ?? [];
-  set.changedGroups.set(group.name, {
-    ...group,
-    previousSecrets: [...replaced, ...standing].slice(0, MAX_PREVIOUS_SECRETS),
-    lastAnswerAt: before?.lastAnswerAt ?? null,
-    // Of another address nothing is known yet.
-    lastError: before?.checkUrl === group.checkUrl ? before.lastError : null,
-  });
-  return done(before === undefined);
 };
 
 const topicSeen = (set: WorkingSet, name: string, partitions: number): Outcome => {

@@ -48,6 +48,7 @@ export const createKey = (set: WorkingSet, { key, isFromAnybody }: CreateKeyComm
   }
   if (group !== null && set.group(group) === undefined) set.changedGroups.set(group, newGroup(group));
   set.changedKeys.set(prefix, { ...key, createdAt: now, revokedAt: null, revokedBy: null, revokedReason: null });
+  set.act({ at: now, act: 'create_key', by: key.createdBy, target: prefix, group, reason: key.reason });
   return { kind: 'done', changed: true };
 };
 
@@ -57,5 +58,6 @@ export const revokeKey = (set: WorkingSet, { prefix, who, reason }: RevokeKeyCom
   // The first revocation stands, with its time and its reason.
   if (key.revokedAt !== null) return { kind: 'done', changed: false };
   set.changedKeys.set(prefix, { ...key, revokedAt: now, revokedBy: who, revokedReason: reason });
+  set.act({ at: now, act: 'revoke_key', by: who, target: prefix, group: key.group, reason });
   return { kind: 'done', changed: true };
 };

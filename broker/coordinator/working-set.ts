@@ -2,7 +2,7 @@
  * What one group commit has decided so far: the loaded records under the changes made to them. Commands of one commit
  * see each other's changes; nothing outside sees any before the commit is durable.
  */
-import type { ApiKey, Changes, Counters, GroupTopic, Loaded, ProducerGroup, Topic } from '../store/store.ts';
+import type { Act, ApiKey, Changes, Counters, GroupTopic, Loaded, ProducerGroup, Topic } from '../store/store.ts';
 import type { Message, MessageContent, Transaction } from '../transaction/transaction.ts';
 
 export interface HistoryLine {
@@ -37,6 +37,7 @@ export class WorkingSet {
   readonly #contents = new Map<string, readonly MessageContent[]>();
   readonly #ended = new Map<string, Transaction>();
   readonly #history: Changes['history'] = [];
+  readonly #acts: Act[] = [];
   readonly #counters = new Map<string, number>();
   readonly changedGroups = new Map<string, ProducerGroup>();
   readonly changedTopics = new Map<string, Topic>();
@@ -113,6 +114,11 @@ export class WorkingSet {
     this.#history.push({ transactionId, sequence, fold, at, event, by, detail });
   }
 
+  /** An operator did something that had an effect. */
+  act(act: Act): void {
+    this.#acts.push(act);
+  }
+
   /** The next number of a series: unique, rising, never given out again. */
   next(series: 'sequence' | 'commitOrder'): number {
     return this.#add(series, 1);
@@ -139,6 +145,7 @@ export class WorkingSet {
       topics: [...this.changedTopics.values()],
       groupTopics: this.#groupTopics,
       keys: [...this.changedKeys.values()],
+      acts: this.#acts,
       counters: new Map(
         [...this.#counters].filter(([name, value]) => value !== (this.#loaded.counters.get(name) ?? 0)),
       ),

@@ -3,8 +3,9 @@ import Database from 'better-sqlite3';
 import { DataFolderError } from './data-folder.ts';
 import { initial } from './migrations/001-initial.ts';
 import { keys } from './migrations/002-keys.ts';
+import { acts } from './migrations/003-acts.ts';
 
-const MIGRATIONS: readonly string[] = [initial, keys];
+const MIGRATIONS: readonly string[] = [initial, keys, acts];
 
 /** Before this, a reset of the WAL could corrupt the database. */
 const OLDEST_SQLITE = [3, 51, 3] as const;

@@ -14,6 +14,7 @@ export interface Statements {
   readonly saveGroupTopic: Statement;
   readonly keys: Statement;
   readonly saveKey: Statement;
+  readonly insertAct: Statement;
   readonly counters: Statement;
   readonly saveCounter: Statement;
   readonly transaction: Statement;
@@ -68,6 +69,9 @@ export const prepareStatements = (db: Database.Database): Statements => ({
   saveGroupTopic: db.prepare('INSERT OR IGNORE INTO group_topics (group_id, topic_id) VALUES (?, ?)'),
   keys: db.prepare('SELECT * FROM api_keys ORDER BY created_at, prefix'),
   saveKey: db.prepare('INSERT OR REPLACE INTO api_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+  insertAct: db.prepare(
+    'INSERT INTO acts (at, act, by, target, producer_group, reason) VALUES (@at, @act, @by, @target, @group, @reason)',
+  ),
   counters: db.prepare('SELECT name, value FROM counters').raw(),
   saveCounter: db.prepare(
     'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',

@@ -9,6 +9,7 @@ import { Checkpointer } from './checkpointer.ts';
 import { openDataFolder } from './data-folder.ts';
 import { DiskRoom } from './disk-room.ts';
 import { Recent } from './recent.ts';
+import { actStep } from './sqlite-acts.ts';
 import { openDatabase } from './sqlite-database.ts';
 import { listStep } from './sqlite-list.ts';
 import { SqliteNames } from './sqlite-names.ts';
@@ -28,6 +29,7 @@ import {
 import { prepareStatements, type Statements } from './sqlite-statements.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
 import {
+  type ActFilter,
   type ApiKey,
   type Changes,
   type Counters,
@@ -43,6 +45,7 @@ import {
   type Space,
   StorageFullError,
   type Store,
+  type StoredAct,
   type Topic,
 } from './store.ts';
 
@@ -173,11 +176,15 @@ class SqliteStore implements Store {
     return sequence === undefined ? [] : (this.#sql.history.all(sequence) as HistoryEvent[]);
   }
 
-  async list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep> {
+  async list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep<Transaction>> {
     const groupId = filter.group === undefined ? null : (this.#groups.idOf(filter.group) ?? -1);
     const topicId = filter.topic === undefined ? null : (this.#topics.idOf(filter.topic) ?? -1);
     const { rows, next } = listStep(this.#db, this.#sql, { ...filter, groupId, topicId }, limit, before);
-    return { transactions: rows.map(row => this.#complete(row)), next };
+    return { items: rows.map(row => this.#complete(row)), next };
+  }
+
+  async acts(filter: ActFilter, limit: number, before: number | null): Promise<ListStep<StoredAct>> {
+    return actStep(this.#db, filter, limit, before);
   }
 
   async lanes(): Promise<Lane[]> {

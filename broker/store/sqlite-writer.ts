@@ -49,6 +49,7 @@ export class SqliteWriter {
     for (const { transaction, contents } of changes.inserted) this.#insert(transaction, contents);
     for (const { before, after } of changes.updated) this.#update(before, after);
     for (const line of changes.history) this.#record(line);
+    for (const act of changes.acts) this.#sql.insertAct.run(act);
     for (const { sequence } of changes.purged) this.#delete(sequence);
     for (const [name, value] of changes.counters) this.#sql.saveCounter.run(name, value);
   }

@@ -46,6 +46,32 @@ export interface ApiKey {
   readonly revokedReason: string | null;
 }
 
+/** What an operator did. Kept for ever, in the order of its commits. */
+export interface Act {
+  readonly at: number;
+  /** `commit`, `retry`, …, as the commands are called. */
+  readonly act: string;
+  /** As the history names whoever acts as an operator. */
+  readonly by: string;
+  /** What it was done to; null: the broker. */
+  readonly target: string | null;
+  /** The producer group of the target. */
+  readonly group: string | null;
+  readonly reason: string | null;
+}
+
+export interface StoredAct extends Act {
+  /** Rises from 1 on, without a gap. */
+  readonly id: number;
+}
+
+export interface ActFilter extends Partial<Readonly<Record<'act' | 'by' | 'group' | 'target', string>>> {
+  /** On `at`, inclusive. */
+  readonly since?: number;
+  /** On `at`, exclusive. */
+  readonly until?: number;
+}
+
 /** The group has sent to the topic at least once. */
 export interface GroupTopic {
   readonly group: string;
@@ -108,6 +134,7 @@ export interface Changes {
   groupTopics: GroupTopic[];
   /** New or changed ones, by their prefix. */
   keys: ApiKey[];
+  acts: Act[];
   /** New values, not differences. */
   counters: Map<string, number>;
   /** Transactions to remove altogether. */
@@ -156,9 +183,9 @@ export interface ListFilter {
 }
 
 /** One bounded step of a list, newest first. */
-export interface ListStep {
-  readonly transactions: Transaction[];
-  /** Where the next step goes on (exclusive upper bound of `sequence`); null at the end. */
+export interface ListStep<T> {
+  readonly items: T[];
+  /** Where the next step goes on (exclusive upper bound of the place in the list); null at the end. */
   readonly next: number | null;
 }
 
@@ -189,7 +216,9 @@ export interface Store {
   contents(id: string): Promise<MessageContent[]>;
   history(id: string): Promise<HistoryEvent[]>;
   /** Looks at no more than a few thousand transactions, so a step may be short and still have a `next`. */
-  list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep>;
+  list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep<Transaction>>;
+  /** As `list`, by the acts' ids. */
+  acts(filter: ActFilter, limit: number, before: number | null): Promise<ListStep<StoredAct>>;
 
   /** Every lane with a ready message. */
   lanes(): Promise<Lane[]>;

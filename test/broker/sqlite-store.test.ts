@@ -72,6 +72,34 @@ t.test('data of a newer broker is refused', async t => {
   t.throws(() => openSqliteStore({ dataDir }), { name: 'DataFolderError', message: /newer broker/ });
 });
 
+t.test('a list of acts looks at a bounded number of them in one step', async t => {
+  const dataDir = temporaryFolder(t);
+  await openSqliteStore({ dataDir }).close();
+  const db = new Database(join(dataDir, 'escrowmq.db'));
+  db.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)
+    INSERT INTO acts (at, act, by, target) SELECT i, 'check', 'operator', 't' || i FROM n`);
+  db.close();
+  const store = openStore(t, dataDir);
+  const first = await store.acts({ target: 't3' }, 10, null);
+  t.same(first, { items: [], next: 15_001 });
+  const second = await store.acts({ target: 't3' }, 10, first.next);
+  t.same(second, { items: [], next: 5_001 });
+  t.match(await store.acts({ target: 't3' }, 10, second.next), { items: [{ id: 3, at: 3 }], next: null });
+});
+
+t.test('data of version 2 goes on, with no act in it', async t => {
+  const dataDir = temporaryFolder(t);
+  const first = openSqliteStore({ dataDir });
+  await (await openCoordinator(first)).submit([{ type: 'put_group', group: producerGroup('a') }]);
+  await first.close();
+  const db = new Database(join(dataDir, 'escrowmq.db'));
+  db.exec('DROP TABLE acts; PRAGMA user_version = 2');
+  db.close();
+  const store = openStore(t, dataDir);
+  t.same(await store.acts({}, 10, null), { items: [], next: null });
+  t.equal((await store.groups()).length, 1);
+});
+
 t.test('data of version 1 gets its keys, and remembers which group sent to which topics', async t => {
   const dataDir = temporaryFolder(t);
   const first = openSqliteStore({ dataDir });
@@ -83,7 +111,7 @@ t.test('data of version 1 gets its keys, and remembers which group sent to which
   await coordinator.submit([prepareCommand('t3', 'a', messages('y'))]);
   await first.close();
   const db = new Database(join(dataDir, 'escrowmq.db'));
-  db.exec('DROP TABLE api_keys; DROP TABLE group_topics; PRAGMA user_version = 1');
+  db.exec('DROP TABLE api_keys; DROP TABLE group_topics; DROP TABLE acts; PRAGMA user_version = 1');
   db.close();
   const store = openStore(t, dataDir);
   const pairs = (await store.groupTopics()).map(({ group, topic }) => `${group} ${topic}`);

@@ -217,7 +217,7 @@ export const storeConformance = (t: Test, open: (t: Test) => Promise<StoreUnderT
       let before: number | null = null;
       do {
         const step: Awaited<ReturnType<Store['list']>> = await store.list(filter, limit, before);
-        found.push(...step.transactions.map(x => x.id));
+        found.push(...step.items.map(x => x.id));
         before = step.next;
       } while (before !== null);
       return found;
@@ -238,6 +238,58 @@ export const storeConformance = (t: Test, open: (t: Test) => Promise<StoreUnderT
     const { preparedAt } = (await store.transaction('old'))!;
     t.same((await list({ since: preparedAt })).length, 4, 'since is inclusive');
     t.same(await list({ until: preparedAt }), [], 'until is exclusive');
+  });
+
+  t.test('acts: newest first, every filter, in steps, also after reopening', async t => {
+    const { under, coordinator } = await start(t);
+    await coordinator.submit(
+      ['t1', 't2', 't3'].map(id =>
+        prepareCommand(id, id === 't3' ? 'bank-b' : 'bank-a', [halfMessage({ topic: 'audit.x' })]),
+      ),
+    );
+    const who = 'operator:emq_0123456789ab';
+    const decided = {
+      type: 'resolve',
+      resolution: 'commit',
+      by: 'operator',
+      who,
+      reason: 'seen in the books',
+    } as const;
+    await coordinator.submit([
+      { ...decided, id: 't1' },
+      resolveCommand('t2'),
+      { ...decided, id: 't3', who: 'operator' },
+    ]);
+    await coordinator.submit([
+      { ...decided, id: 't1' },
+      { ...decided, id: 't2' },
+      { ...decided, id: 't3', resolution: 'rollback' },
+    ]);
+    await one(coordinator, { type: 'park', transactionId: 't1', index: 0, error: 'too large' });
+    await one(coordinator, { type: 'discard', messageId: 't1.0', who, reason: 'given up' });
+    const store = await under.reopen();
+    const list = async (filter: Parameters<Store['acts']>[0], limit = 10): Promise<string[]> => {
+      const found: string[] = [];
+      let before: number | null = null;
+      do {
+        const step: Awaited<ReturnType<Store['acts']>> = await store.acts(filter, limit, before);
+        found.push(...step.items.map(({ id, act, target }) => `${id} ${act} ${target}`));
+        before = step.next;
+      } while (before !== null);
+      return found;
+    };
+    const all = ['3 discard t1.0', '2 commit t3', '1 commit t1'];
+    t.same(await list({}), all, 'what changed nothing is no act, nor is what a producer does');
+    t.same(await list({}, 1), all, 'page by page');
+    t.same(await list({ act: 'commit' }), all.slice(1));
+    t.same(await list({ by: 'operator' }), ['2 commit t3']);
+    t.same(await list({ group: 'bank-a' }), ['3 discard t1.0', '1 commit t1']);
+    t.same(await list({ target: 't1' }), ['1 commit t1']);
+    t.same(await list({ target: 't1', act: 'discard' }), []);
+    const { items } = await store.acts({}, 10, null);
+    t.match(items[0], { by: who, group: 'bank-a', reason: 'given up' });
+    t.equal((await list({ since: items[2]!.at })).length, 3, 'since is inclusive');
+    t.same(await list({ until: items[2]!.at }), [], 'until is exclusive');
   });
 
   t.test('history: lines in order, what repeats for ever is counted on one line', async t => {

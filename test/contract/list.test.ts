@@ -1,6 +1,7 @@
 /** Lists: filters, pages, cursors, and answers in bounded time. */
 import t from 'tap';
 import type { ListStep } from '../../broker/store/store.ts';
+import type { Transaction } from '../../broker/transaction/transaction.ts';
 import { isProblem, startServer, type TestServer } from '../support/http-server.ts';
 import { storeWith } from '../support/store.ts';
 
@@ -171,10 +172,10 @@ t.test('short steps of the store are gathered to a page', async t => {
   const asked: [limit: number, before: number | null][] = [];
   const s = await startServer(t, ({ store }) => ({
     store: storeWith(store, {
-      list: async (filter, limit, before): Promise<ListStep> => {
+      list: async (filter, limit, before): Promise<ListStep<Transaction>> => {
         asked.push([limit, before]);
         const step = await store.list(filter, 1, before);
-        return asked.length % 2 === 0 ? step : { transactions: [], next: before ?? Number.MAX_SAFE_INTEGER };
+        return asked.length % 2 === 0 ? step : { items: [], next: before ?? Number.MAX_SAFE_INTEGER };
       },
     }),
   }));
@@ -193,7 +194,7 @@ t.test('a long search ends with what it has, and a cursor', async t => {
     clock: { now: Date.now, monotonic: () => time.now },
     store: storeWith(store, {
       list: (filter, _limit, before) => {
-        time.now += 300;
+        time.now += 100;
         return store.list(filter, 1, before);
       },
     }),

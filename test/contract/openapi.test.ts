@@ -6,7 +6,7 @@ import Schema from 'typebox/schema';
 import { createGate } from '../../broker/api/gate.ts';
 import { startServer, type TestServer, transaction } from '../support/http-server.ts';
 
-/** The contract's section 3, but for backup and acts. */
+/** The contract's section 3, but for backup. */
 const ROUTES = [
   'PUT /v1/producer-groups/{group}',
   'GET /v1/producer-groups/{group}',
@@ -22,6 +22,7 @@ const ROUTES = [
   'POST /v1/messages/{messageId}/retry',
   'POST /v1/messages/{messageId}/discard',
   'GET /v1/topics',
+  'GET /v1/acts',
   'GET /v1/status',
   'POST /v1/keys',
   'GET /v1/keys',
@@ -168,6 +169,7 @@ t.test('answers fit their schemas', async t => {
   check('POST /v1/batch', await s.call('POST', '/v1/batch', { operations }));
   check('POST /v1/batch', await s.call('POST', '/v1/batch', {}));
   check('GET /v1/topics', await s.call('GET', '/v1/topics'));
+  check('GET /v1/acts', await s.call('GET', '/v1/acts'));
   check('GET /v1/status', await s.call('GET', '/v1/status'));
   check('GET /v1/memory/records', await s.call('GET', '/v1/memory/records'));
   // Closes the broker: the last calls are made with the key.

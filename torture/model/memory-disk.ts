@@ -3,6 +3,8 @@
  * power is cut before, the disk may have it or not. What is read is what is durable.
  */
 import {
+  type Act,
+  type ActFilter,
   type ApiKey,
   type Changes,
   type Counters,
@@ -18,6 +20,7 @@ import {
   type Space,
   StorageFullError,
   type Store,
+  type StoredAct,
   type Topic,
 } from '../../broker/store/store.ts';
 import {
@@ -37,6 +40,7 @@ export class MemoryDisk {
   readonly topics = new Map<string, Topic>();
   readonly groupTopics: GroupTopic[] = [];
   readonly keys = new Map<string, ApiKey>();
+  readonly acts: Act[] = [];
   readonly counters = new Map<string, number>();
   /** Ids of transactions whose messages are not all at their end, by group or topic: what would be an index. */
   readonly prepared = new Map<string, Set<string>>();
@@ -55,6 +59,7 @@ export class MemoryDisk {
     }
     for (const { after } of changes.updated) this.#put(after);
     for (const line of changes.history) this.#record(line);
+    this.acts.push(...changes.acts);
     for (const { id } of changes.purged) {
       for (const kept of [this.transactions, this.contents, this.history, this.committed]) kept.delete(id);
     }
@@ -133,14 +138,26 @@ export class MemoryStore implements Store {
   contents = async (id: string): Promise<MessageContent[]> => [...(this.#disk.contents.get(id) ?? [])];
   history = async (id: string): Promise<HistoryEvent[]> => [...(this.#disk.history.get(id) ?? [])];
 
-  async list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep> {
+  async list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep<Transaction>> {
     const found: Transaction[] = [];
     for (const one of [...this.#disk.transactions.values()].sort((a, b) => b.sequence - a.sequence)) {
       if (one.sequence >= (before ?? Number.POSITIVE_INFINITY) || !isWanted(one, filter)) continue;
-      if (found.length === limit) return { transactions: found, next: found.at(-1)!.sequence };
+      if (found.length === limit) return { items: found, next: found.at(-1)!.sequence };
       found.push(one);
     }
-    return { transactions: found, next: null };
+    return { items: found, next: null };
+  }
+
+  async acts(filter: ActFilter, limit: number, before: number | null): Promise<ListStep<StoredAct>> {
+    const { since = 0, until = Number.POSITIVE_INFINITY, ...texts } = filter;
+    const isWanted = (act: StoredAct): boolean =>
+      act.id < (before ?? Number.POSITIVE_INFINITY) &&
+      since <= act.at &&
+      act.at < until &&
+      Object.entries(texts).every(([name, text]) => act[name as keyof typeof texts] === text);
+    const all = this.#disk.acts.map((act, i) => ({ ...act, id: i + 1 })).filter(isWanted);
+    const items = all.reverse().slice(0, limit);
+    return { items, next: all.length > limit ? items.at(-1)!.id : null };
   }
 
   async lanes(): Promise<Lane[]> {

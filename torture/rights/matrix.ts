@@ -100,7 +100,13 @@ const batchOperations = async ({ call, operatorKey }: Guarded): Promise<string[]
 
 /** What a call without the right might have changed; not what changes by itself. */
 const stateOf = async ({ call, operatorKey }: Guarded): Promise<string> => {
-  const paths = ['/v1/keys', '/v1/producer-groups', '/v1/transactions?limit=500', '/v1/transactions?contradicted=true'];
+  const paths = [
+    '/v1/keys',
+    '/v1/producer-groups',
+    '/v1/acts',
+    '/v1/transactions?limit=500',
+    '/v1/transactions?contradicted=true',
+  ];
   const replies = await Promise.all(paths.map(path => call('GET', path, undefined, operatorKey)));
   return JSON.stringify(
     replies.map(reply => parsed(reply).items.map((item: { health?: object }) => ({ ...item, health: null }))),

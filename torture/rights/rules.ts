@@ -144,6 +144,8 @@ export const rulesWith = (spareKey: string): Rule[] => [
     answers: forOperator(409),
   },
   { route: 'GET /v1/topics', path: '/v1/topics', answers: READ_BY_ALL },
+  { route: 'GET /v1/acts', path: '/v1/acts', answers: FOR_VIEWERS },
+  { route: 'GET /v1/acts', path: '/v1/acts?group=own', answers: FOR_VIEWERS },
   { route: 'GET /v1/status', path: '/v1/status', answers: FOR_VIEWERS },
   { route: 'GET /v1/memory/records', path: '/v1/memory/records', answers: FOR_VIEWERS },
   { route: 'POST /v1/keys', path: '/v1/keys', body: { role: 'viewer' }, answers: forOperator(201) },
