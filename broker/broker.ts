@@ -3,6 +3,7 @@
  */
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
+import { judgeLeisure } from './api/admission.ts';
 import { Metrics } from './api/metrics.ts';
 import { buildServer } from './api/server.ts';
 import type { Readiness } from './api/surroundings.ts';
@@ -89,6 +90,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
     coordinator,
     policy,
     clock,
+    isOverloaded: () => judgeLeisure(coordinator, 'check') !== null,
     onCheck: (result, count) => metrics.onCheck(result, count),
     onCall: (group, tookMs, error) => metrics.onCall(group, tookMs, error),
     onFatal,

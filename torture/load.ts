@@ -23,6 +23,8 @@ export interface LoadOptions {
   keys?: number;
   /** In one transaction, each with a key of its own choice. */
   messages?: number;
+  /** Of these, in transactions that are committed, so many take the keys in turn instead, so that each key occurs. */
+  inTurn?: number;
   /** Payloads are filled up to that, about. */
   payloadBytes?: number;
 }
@@ -47,6 +49,7 @@ const DEFAULTS = {
   patienceMs: ANSWERED_WITHIN_MS,
   keys: KEYS,
   messages: 1,
+  inTurn: 0,
   payloadBytes: 0,
 };
 let loads = 0;
@@ -97,19 +100,23 @@ export class Load {
   }
 
   async #produce(producer: number): Promise<void> {
-    const { keys, messages, pauseMs } = this.#options;
+    const { keys, messages, inTurn, pauseMs } = this.#options;
     const draw = zipf(keys, new Random(SEED + producer));
+    let next = 0;
     for (let turn = 0; !this.#isStopping; turn++) {
-      const some = Array.from({ length: messages }, () => `key-${producer}-${draw()}`);
-      await this.#transaction(`${this.#prefix}-${producer}-${turn}`, some);
+      const number = this.#number++;
+      const walked = fateOf(number) === 'committed' ? inTurn : 0;
+      const some = Array.from(
+        { length: messages },
+        (_, index) => `key-${producer}-${index < walked ? next++ % keys : draw()}`,
+      );
+      await this.#transaction(`${this.#prefix}-${producer}-${turn}`, number, some);
       if (pauseMs > 0) await delay(pauseMs);
     }
   }
 
-  /** Of ten: seven committed, two rolled back, one left alone. */
-  async #transaction(id: string, keys: readonly string[]): Promise<void> {
+  async #transaction(id: string, number: number, keys: readonly string[]): Promise<void> {
     const { group, topics, payloadBytes } = this.#options;
-    const number = this.#number++;
     const topic = topics[number % topics.length]!;
     const payload = JSON.stringify({ id, number, ...(payloadBytes > 0 && { fill: 'x'.repeat(payloadBytes) }) });
     const key = keys[0]!;
@@ -119,10 +126,10 @@ export class Load {
     if (made.status !== 201 && made.status !== 200) return void this.wrong.push(`prepare ${id}: ${told(made)}`);
     const entry: Acknowledged = { id, topic, key, keys, number, state: 'prepared' };
     this.acknowledged.set(id, entry);
-    const draw = number % 10;
-    if (draw === 9) return;
-    const [act, opposite, state] =
-      draw < 7 ? (['commit', 'rollback', 'committed'] as const) : (['rollback', 'commit', 'rolled_back'] as const);
+    const state = fateOf(number);
+    if (state === 'prepared') return;
+    const [act, opposite] =
+      state === 'committed' ? (['commit', 'rollback'] as const) : (['rollback', 'commit'] as const);
     // Now and then twice at once, as a client does that was too impatient.
     const calls = Array.from({ length: number % 4 === 0 ? 2 : 1 }, () =>
       this.#insist(act, about, `/v1/transactions/${id}/${act}`),
@@ -157,6 +164,12 @@ export class Load {
 }
 
 type About = Pick<Acknowledged, 'id' | 'topic' | 'key' | 'number'> & { readonly keys?: readonly string[] };
+
+/** Of ten: seven committed, two rolled back, one left alone. */
+const fateOf = (number: number): Acknowledged['state'] => {
+  const place = number % 10;
+  return place < 7 ? 'committed' : place < 9 ? 'rolled_back' : 'prepared';
+};
 
 /** Draws whole numbers below `count`, n with a weight of 1/(n + 1). */
 const zipf = (count: number, random: Random): (() => number) => {

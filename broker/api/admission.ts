@@ -1,6 +1,6 @@
 /**
- * Too much at once is refused at the door, in this order: lists, new transactions, operators' checks, and last of all
- * what ends something. What is begun must be able to end.
+ * Too much at once is refused at the door, in this order: lists, new transactions, checks, and last of all what ends
+ * something. What is begun must be able to end.
  */
 import type { Coordinator } from '../coordinator/coordinator.ts';
 import type { Fault } from './problem.ts';
@@ -37,7 +37,10 @@ export const judgeLoad = (coordinator: Waiting, group: string | null): Fault | n
   );
 };
 
-/** Null where there is time for what nobody's transaction waits for: a list, or an operator's "ask now". */
+/**
+ * Null where there is time for what nobody's transaction waits for: a list, or a check, be it an operator's "ask now" or
+ * one that is due.
+ */
 export const judgeLeisure = (coordinator: Pick<Waiting, 'waiting'>, what: 'list' | 'check'): Fault | null => {
   const { commands } = coordinator.waiting;
   return commands >= MAX_WAITING[what] ? tooMany(commands) : null;

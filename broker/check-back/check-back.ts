@@ -18,6 +18,8 @@ import { GroupPace, type Turn } from './group-pace.ts';
 const MAX_SLEEP_MS = 1_000;
 /** How long a group is left alone when its answers found no room on the disk. */
 const STORAGE_PAUSE_MS = 1_000;
+/** While too much waits for the disk, how long until it is looked at again. */
+const OVERLOAD_PAUSE_MS = 100;
 /** `lastAnswerAt` of a group that answers all the time is written this often. */
 const HEALTH_EVERY_MS = 5_000;
 /** Later than every planned check: the store is asked for the next checks, whether due or not. */
@@ -30,6 +32,8 @@ export interface CheckBackSettings extends Pick<AskerSettings, 'resolve' | 'dead
   readonly store: Pick<Store, 'dueChecks'>;
   readonly policy: AddressPolicy;
   readonly clock: { now(): number; monotonic(): number };
+  /** So much waits for the disk that no call is to start: each brings answers that wait there too. Default: never. */
+  readonly isOverloaded?: () => boolean;
   /** So many checks ended like this; called once that is durable. */
   readonly onCheck?: (result: CheckResult, count: number) => void;
   /** A call ended after so long; `error` null: with an answer. */
@@ -109,7 +113,12 @@ export class CheckBack {
     // Whatever is planned from here on may be missed by this step, and must bring another.
     this.#sleepsUntil = Number.POSITIVE_INFINITY;
     for (const end of this.#ended.splice(0)) end();
-    const { clock, coordinator } = this.#settings;
+    const { clock, coordinator, isOverloaded } = this.#settings;
+    if (isOverloaded?.()) {
+      // Nothing is lost: what is due stays so in the store, and no attempt is counted.
+      this.#sleepsUntil = clock.now() + OVERLOAD_PAUSE_MS;
+      return OVERLOAD_PAUSE_MS;
+    }
     let wait = MAX_SLEEP_MS;
     for (const group of coordinator.groups()) {
       const pace = this.#pace(group);

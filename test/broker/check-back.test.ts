@@ -1,5 +1,6 @@
 /** The check-back against real producers over HTTP: what is asked when, and what answers do. */
 import t from 'tap';
+import { judgeLeisure } from '../../broker/api/admission.ts';
 import { StorageFullError, type Store } from '../../broker/store/store.ts';
 import { ids, openCheckBack, QUICK, until } from '../support/check-back.ts';
 import { startCheckHandler } from '../support/check-handler.ts';
@@ -325,6 +326,46 @@ t.test('stop: no new call; what answers within the deadline is kept, the rest co
   t.equal(handler.calls.length + hanging.calls.length, 2);
   await until('the sockets are closed', () => hanging.inFlight === 0);
   t.same(bench.fatal, []);
+});
+
+t.test('while too much waits for the disk no call starts, answers are kept, and no attempt is counted', async t => {
+  const handler = await startCheckHandler(t);
+  const looks = { whileOverloaded: 0 };
+  const bench = await openCheckBack(t, {
+    isOverloaded: () => {
+      const isOverloaded = judgeLeisure(bench.coordinator, 'check') !== null;
+      if (isOverloaded) looks.whileOverloaded++;
+      return isOverloaded;
+    },
+  });
+  await bench.putGroup('g', { checkUrl: handler.url });
+  const answering = Promise.withResolvers<void>();
+  handler.respond(async (call, response) => {
+    await answering.promise;
+    const resolutions = call.body.checks.map(({ transactionId }) => ({ transactionId, resolution: 'commit' }));
+    response.end(JSON.stringify({ group: 'g', resolutions }));
+  });
+  await bench.prepare('g', ['under-way']);
+  await bench.prepare('g', ['due'], 60_000);
+  bench.checkBack.start();
+  await until('the first is asked', () => handler.calls.length === 1);
+  const disk = Promise.withResolvers<void>();
+  const transact = bench.store.transact.bind(bench.store);
+  bench.store.transact = async (...given) => {
+    await disk.promise;
+    return transact(...given);
+  };
+  const much = bench.coordinator.submit(ids('nobody', 21_001).map(id => resolveCommand(id, 'commit')));
+  await until('much waits', () => bench.coordinator.waiting.commands >= 20_000);
+  bench.shift.ms = 60_000;
+  answering.resolve();
+  await until('it has looked several times', () => looks.whileOverloaded >= 3);
+  t.equal(handler.calls.length, 1, 'what is due is not asked about');
+  disk.resolve();
+  await much;
+  await until('both are decided', async () => (await bench.count(['under-way', 'due'], 'committed')) === 2);
+  t.same(handler.asked, ['under-way', 'due']);
+  t.match(await bench.transaction('due'), { checkAttempts: 0, checkFailures: 0, resolvedBy: 'check' });
 });
 
 t.test('health is written when it changes, not with every answer', async t => {

@@ -104,9 +104,9 @@ const run = async (options: ProofOptions): Promise<Finding> => {
 export const P4: Proof = {
   promise: 'P4',
   sentence: 'A resolution never flips.',
-  how: `An exhaustive search of what producers, checks, operators, the forwarder and the broom can do to a transaction,
+  how: `an exhaustive search of what producers, checks, operators, the forwarder and the broom can do to a transaction,
     two at a time, whoever was told of it or not; and calls about the same transactions at once, over HTTP, while a
-    check-back answers and the broker is killed.`.replaceAll(/\s+/g, ' '),
+    check-back answers and the broker is killed`.replaceAll(/\s+/g, ' '),
   target: 'depth 10; 1,000,000 racing calls; 0 flips; the opposite call is always answered 409',
   faults,
   lacks: () => null,

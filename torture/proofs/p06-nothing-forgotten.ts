@@ -110,11 +110,11 @@ const run = async ({ size, seed, fault, folder, say }: ProofOptions): Promise<Fi
 export const P6: Proof = {
   promise: 'P6',
   sentence: 'No half message is forgotten or thrown away.',
-  how: `The real coordinator, check-back, forwarder and retention live in simulated worlds on a virtual clock: the disk
+  how: `the real coordinator, check-back, forwarder and retention live in simulated worlds on a virtual clock: the disk
     forgets what was not flushed at power cuts and fills up, leaders of Kafka move, answers are lost, topics go and get
     partitions, producers vanish, hang or talk nonsense. In messages, held + ready + forwarded + parked + discarded +
     dropped + purged = accepted is looked at every second, also in /metrics of a real broker that is killed before very
-    many checks are due at once.`.replaceAll(/\s+/g, ' '),
+    many checks are due at once`.replaceAll(/\s+/g, ' '),
   target:
     '10,000 worlds; 24 virtual hours of dead producers; 0 unaccounted; 100,000 due at once: first check ≤ 2 s late',
   faults,

@@ -49,11 +49,8 @@ const run = async ({ size, seed, fault, folder }: ProofOptions): Promise<Finding
 export const P11: Proof = {
   promise: 'P11',
   sentence: 'Repeating any call is safe.',
-  how: `Random requests, single and in batches, each sent one to five times: at once, one after another, around kill -9
-    and while it happens. A model of the contract says what every one of them must be answered.`.replaceAll(
-    /\s+/g,
-    ' ',
-  ),
+  how: `random requests, single and in batches, each sent one to five times: at once, one after another, around kill -9
+    and while it happens. A model of the contract says what every one of them must be answered`.replaceAll(/\s+/g, ' '),
   target: 'each request 1–5 times, at once and across restarts; 0 divergent results',
   faults,
   lacks: () => null,
