@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import t from 'tap';
 import { VERSION } from '../broker/version.ts';
+import { anchorsOf, linksOf } from './support/markdown.ts';
 
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' })
   .split('\n')
@@ -126,12 +127,16 @@ t.test('a test file tests something', async t => {
   for (const file of sources.filter(name => name.endsWith('.test.ts'))) t.match(read(file), /\bt\.test\(/, file);
 });
 
-t.test('relative links in Markdown lead somewhere', async t => {
+t.test('relative links in Markdown lead somewhere, and so do their anchors', async t => {
   for (const file of markdown) {
-    for (const [, target] of read(file).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)/g)) {
-      t.ok(existsSync(join(dirname(file), target!)), `${file} → ${target}`);
+    for (const { path, anchor } of linksOf(read(file))) {
+      const target = path === '' ? file : normalize(join(dirname(file), path));
+      if (!existsSync(target)) t.fail(`${file} → ${path}: there is no such file`);
+      else if (anchor !== undefined && target.endsWith('.md') && !anchorsOf(read(target)).has(anchor))
+        t.fail(`${file} → ${path}#${anchor}: there is no such heading`);
     }
   }
+  t.ok(markdown.length > 10);
 });
 
 t.test('one version everywhere', async t => {

@@ -131,7 +131,11 @@ export const documentOptions = (): FastifyDynamicSwaggerOptions => {
     },
     transform: ({ schema, url, route }) => {
       if (route.config?.bodyIsOptional) withoutBody.add(`${String(route.method).toLowerCase()} ${documentPath(url)}`);
-      return { schema: documentedSchema(schema ?? {}, route), url };
+      // Members that begin with x- are passed on: which right a call asks for has no place of its own in OpenAPI.
+      return {
+        schema: { ...documentedSchema(schema ?? {}, route), 'x-right': route.config?.right } as FastifySchema,
+        url,
+      };
     },
     transformObject: found =>
       'openapiObject' in found ? finish(found.openapiObject as OpenApiDocument, withoutBody) : {},

@@ -10,7 +10,7 @@ import type { Coordinator } from '../../broker/coordinator/coordinator.ts';
 import { ERRORS, type ErrorCode, errorAnchor, type Problem } from '../../broker/protocol/errors.ts';
 import type { Store } from '../../broker/store/store.ts';
 import { VERSION } from '../../broker/version.ts';
-import { openCoordinator, openStore } from './store.ts';
+import { openCoordinator, openStore, type Scope } from './store.ts';
 
 /** A topic that does not exist, one with two partitions, and one nobody knows anything of; every other has three. */
 export const MISSING_TOPIC = 'missing';
@@ -63,7 +63,7 @@ export interface TestServer {
 type Given = Partial<ServerSettings> | ((parts: { coordinator: Coordinator; store: Store }) => Partial<ServerSettings>);
 
 /** Every part can be replaced; what is not given is a double that says yes. Closed with the test. */
-export const startServer = async (t: Test, given: Given = {}, dataDir?: string): Promise<TestServer> => {
+export const startServer = async (t: Scope, given: Given = {}, dataDir?: string): Promise<TestServer> => {
   const store = openStore(t, dataDir);
   const time = { now: Date.UTC(2026, 10, 21, 10) };
   const metrics = new Metrics();

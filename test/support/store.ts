@@ -11,13 +11,16 @@ import { openSqliteStore } from '../../broker/store/sqlite-store.ts';
 import type { ProducerGroup, Store } from '../../broker/store/store.ts';
 import { contentDigest, type DigestedMessage } from '../../broker/transaction/content.ts';
 
-export const temporaryFolder = (t: Test): string => {
+/** Who is told what to do at the end: a test, or whoever else needs these parts for a while. */
+export type Scope = Pick<Test, 'teardown'>;
+
+export const temporaryFolder = (t: Scope): string => {
   const folder = mkdtempSync(join(tmpdir(), 'escrowmq-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 };
 
-export const openStore = (t: Test, dataDir = temporaryFolder(t)): Store => {
+export const openStore = (t: Scope, dataDir = temporaryFolder(t)): Store => {
   const store = openSqliteStore({ dataDir });
   t.teardown(() => store.close());
   return store;
