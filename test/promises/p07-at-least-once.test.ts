@@ -1,4 +1,4 @@
-/** P7 at its short size, on the sharedKafka of all tests and on three nodes that are rolled, killed and frozen; and its fault. */
+/** P7 at its short size, on the sharedKafka of all tests, on three nodes that are rolled, killed and frozen, and behind a firewall; and its fault. */
 import t from 'tap';
 import { P7 } from '../../torture/proofs/p07-at-least-once.ts';
 import { findingOf, type Passed } from '../../torture/proofs/p07-passed.ts';
@@ -19,6 +19,7 @@ const passed = (counts: { duplicates: number }, more: Partial<Passed> = {}): Pas
 t.test('more duplicates than one send for each thing that failed are not explained', async t => {
   t.same(findingOf([passed({ duplicates: 1_500 })]).anomalies, []);
   t.same(findingOf([passed({ duplicates: 1_501 })]).anomalies, ['1501 duplicates, and what failed explains 1500']);
+  t.same(findingOf([passed({ duplicates: 2_500 }, { walls: 1 })]).anomalies, []);
   t.same(findingOf([passed({ duplicates: 0 }, { wrong: ['refused'] })]).anomalies, ['refused']);
 });
 

@@ -111,7 +111,7 @@ interface Place {
 const makeNodes = async (settled: Settled, { dir, jars, secured }: Place): Promise<KafkaNode[]> => {
   const ports = await brokerPorts(settled);
   const others = await freePorts(settled.nodes + 1, ports);
-  const at = (port: number | undefined) => `127.0.0.1:${port}`;
+  const at = (port: number | undefined) => `${settled.host}:${port}`;
   const controllers = ports.map((_, index) => at(others[index]));
   return ports.map((port, index) => {
     const listeners: Listener[] = [{ name: 'CONTROLLER', at: at(others[index]) }];
@@ -128,6 +128,7 @@ const makeNodes = async (settled: Settled, { dir, jars, secured }: Place): Promi
       jars,
       heap: settled.heap,
       isShortLived: settled.isShortLived,
+      within: settled.within,
       clusterId: clusterId(dir),
       formatArguments: secured?.formatArguments ?? [],
       env: settled.env,

@@ -29,6 +29,8 @@ export interface NodeOptions {
   readonly jars: string;
   readonly heap: string;
   readonly isShortLived: boolean;
+  /** What comes before `java` on the server's command line. */
+  readonly within: readonly string[];
   readonly clusterId: string;
   readonly formatArguments: readonly string[];
   /** Of the server; JAVA_TOOL_OPTIONS in it reaches java. */
@@ -109,9 +111,9 @@ export class KafkaNode {
   }
 
   #spawn(): ChildProcess {
-    const { folder, jars, heap, isShortLived, env } = this.#options;
+    const { folder, jars, heap, isShortLived, within, env } = this.#options;
     const java = [
-      ...['java', `-Xms${heap}`, `-Xmx${heap}`, '-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20'],
+      ...[...within, 'java', `-Xms${heap}`, `-Xmx${heap}`, '-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20'],
       // Without the optimising compiler.
       ...(isShortLived ? ['-XX:TieredStopAtLevel=1'] : []),
       ...['-XX:+ExitOnOutOfMemoryError', '-Djava.awt.headless=true', '-Dorg.slf4j.simpleLogger.showDateTime=true'],

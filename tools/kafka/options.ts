@@ -6,6 +6,10 @@ export interface KafkaOptions {
   nodes?: number | undefined;
   /** Port of the first node, the others follow it. 0 (default): free ones. */
   port?: number | undefined;
+  /** Address that it listens at. Default 127.0.0.1. */
+  host?: string | undefined;
+  /** A program and its arguments that start each server, e.g. in another network. Default: none. */
+  within?: readonly string[] | undefined;
   /** Folder of data and logs, kept and used again. Default: a temporary one, removed at the end. */
   dir?: string | undefined;
   /** Memory of each server, as for java -Xmx. Default 512m for one node, 256m each for three. */
@@ -26,6 +30,8 @@ export interface KafkaOptions {
 export interface Settled {
   nodes: 1 | 3;
   port: number;
+  host: string;
+  within: readonly string[];
   heap: string;
   secure: boolean;
   isShortLived: boolean;
@@ -37,7 +43,7 @@ export interface Settled {
 /** Throws a RangeError that names what is wrong. */
 export const settle = (options: KafkaOptions): Settled => {
   const { nodes = 1, port = 0, security = 'plaintext', properties = {}, log = () => {}, env = process.env } = options;
-  const { isShortLived = false } = options;
+  const { isShortLived = false, host = '127.0.0.1', within = [] } = options;
   if (nodes !== 1 && nodes !== 3) throw new RangeError(`nodes must be 1 or 3, not ${nodes}`);
   if (!Number.isInteger(port) || port < 0 || port > 65_536 - nodes) {
     throw new RangeError(`port must be a whole number from 0 to ${65_536 - nodes}, not ${port}`);
@@ -49,5 +55,5 @@ export const settle = (options: KafkaOptions): Settled => {
   }
   const secure = security === 'sasl_ssl';
   if (secure && nodes === 3) throw new RangeError('sasl_ssl is offered for one node only');
-  return { nodes, port, heap, secure, isShortLived, properties, log, env };
+  return { nodes, port, host, within, heap, secure, isShortLived, properties, log, env };
 };

@@ -1,4 +1,4 @@
-/** What of the system the proofs about disks need, and whether this machine lets them have it. */
+/** What of the system the proofs about disks and networks need, and whether this machine lets them have it. */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,6 +51,12 @@ const mayTrace = (): boolean => {
   return traces;
 };
 
+let walls: boolean | undefined;
+const mayWall = (): boolean => {
+  walls ??= succeeds('unshare', ['--net', 'iptables', '-S']);
+  return walls;
+};
+
 /** A sentence where one of these programs, or the right to what it does, is not here; null: all is. */
 export const lackOf = (...needed: readonly string[]): string | null => {
   if (process.platform !== 'linux') return 'It needs Linux.';
@@ -59,5 +65,6 @@ export const lackOf = (...needed: readonly string[]): string | null => {
   if (needed.includes('mount') && process.getuid!() !== 0) return 'It needs root, to mount a disk of its own.';
   if (needed.includes('mount') && !mayMount()) return 'It needs the right to mount a disk of its own.';
   if (needed.includes('strace') && !mayTrace()) return 'It needs the right to trace a process (strace).';
+  if (needed.includes('iptables') && !mayWall()) return 'It needs the right to make networks of its own (root).';
   return null;
 };

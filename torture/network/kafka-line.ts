@@ -50,6 +50,8 @@ export interface LineOptions {
   readonly folder: string;
   readonly fault: PlantedFault | null;
   readonly wire?: ProxyOptions;
+  /** The broker is given Kafka's own addresses, and the wire is not used. */
+  readonly isDirect?: boolean;
   /** Of the broker, besides what plants the fault. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -66,7 +68,8 @@ export class KafkaLine {
   /** Resolves when the broker listens. */
   static async open(options: LineOptions): Promise<KafkaLine> {
     const proxy = new KafkaProxy(options.wire);
-    const line = new KafkaLine(options, proxy, await proxy.listen(options.kafka.brokers));
+    const { brokers } = options.kafka;
+    const line = new KafkaLine(options, proxy, options.isDirect ? brokers : await proxy.listen(brokers));
     await line.broker.start();
     await line.broker.put(`/v1/producer-groups/${GROUP}`, { check: { afterMs: 3_600_000 } });
     return line;

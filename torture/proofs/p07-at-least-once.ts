@@ -5,11 +5,12 @@ import type { Proof } from '../proof.ts';
 import { oneNode } from './p07-one-node.ts';
 import { findingOf } from './p07-passed.ts';
 import { threeNodes } from './p07-three-nodes.ts';
+import { lacksWall, walled } from './p07-walled.ts';
 
 export const P7: Proof = {
   promise: 'P7',
   sentence: 'Every committed message reaches Kafka at least once.',
-  how: 'load on one node and on three, whose nodes are stopped, killed and frozen in turn; a wire that loses sends, breaks instead of answers, swallows answers and holds them back; partitions added; a topic deleted while messages wait for it, and made again. In the shape of the system test of Kafka’s own transactions',
+  how: 'load on one node and on three, whose nodes are stopped, killed and frozen in turn; a wire that loses sends, breaks instead of answers, swallows answers and holds them back; partitions added; a topic deleted while messages wait for it, and made again; a firewall (iptables, in networks of its own) that drops or rejects everything between broker and Kafka, which meanwhile accepts. In the shape of the system test of Kafka’s own transactions',
   target: '100,000 messages, none missing; duplicates ≤ what failed × one send',
   faults: [
     {
@@ -25,6 +26,9 @@ export const P7: Proof = {
     const one = await oneNode({ ...options, folder: join(options.folder, 'one') });
     const found = findingOf([one]);
     if (found.anomalies.length > 0) return found;
-    return findingOf([one, await threeNodes({ ...options, folder: join(options.folder, 'three') })]);
+    const three = await threeNodes({ ...options, folder: join(options.folder, 'three') });
+    const lack = lacksWall();
+    if (lack !== null) return { ...findingOf([one, three]), missed: [`A firewall was not tried: ${lack}`] };
+    return findingOf([one, three, await walled({ ...options, folder: join(options.folder, 'walled') })]);
   },
 };

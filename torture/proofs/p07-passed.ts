@@ -14,6 +14,8 @@ export interface Passed {
   readonly messages: number;
   /** Nodes killed, stopped or frozen. */
   readonly acts: number;
+  /** Times that everything between the broker and Kafka was dropped or rejected. */
+  readonly walls?: number;
   readonly met: Readonly<Record<Fate, number>>;
   readonly partitions: number;
 }
@@ -22,13 +24,14 @@ export const findingOf = (parts: readonly Passed[]): Finding => {
   const sum = (of: (part: Passed) => number): number => parts.reduce((total, part) => total + of(part), 0);
   const failed = sum(({ met }) => met.lost + met.unanswered + met.swallowed + met.late);
   const duplicates = sum(({ judgement }) => judgement.counts.duplicates);
-  // Each act may interrupt one send in each partition.
-  const bound = sum(({ acts, partitions }) => acts * partitions * BATCH) + failed * BATCH;
+  // Each act and each wall may interrupt one send in each partition.
+  const bound = sum(({ acts, walls = 0, partitions }) => (acts + walls) * partitions * BATCH) + failed * BATCH;
   return {
     figures: {
       'messages committed': sum(({ messages }) => messages),
       missing: sum(({ judgement }) => judgement.anomalies.filter(({ kind }) => kind === 'missing').length),
       'nodes killed, stopped or frozen': sum(({ acts }) => acts),
+      'times a firewall dropped or rejected all that goes between broker and Kafka': sum(({ walls = 0 }) => walls),
       'sends or answers that the wire lost, swallowed or held back': failed,
       duplicates: `${duplicates}, at most ${bound} are explained by what failed`,
     },
