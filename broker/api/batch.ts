@@ -5,16 +5,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest, FastifySchemaValidationError } from 'fastify';
 import type { Command, Outcome, Refused } from '../coordinator/commands.ts';
+import { type TraceContext, traceContext } from '../protocol/trace-context.ts';
 import type { BatchAnswer, BatchOperation } from '../protocol/wire.ts';
+import { spanStart } from '../tracing.ts';
 import { judgeLoad } from './admission.ts';
 import { BatchAnswerSchema } from './answer-schemas.ts';
 import { listItem, messageBody, transactionBody } from './bodies.ts';
 import { type Caller, judgeGroup, judgeResolver, judgeRight } from './caller.ts';
+import { recordOperation } from './operation-spans.ts';
 import { type Draft, draftPrepare, GROUP_MISSING, judgeTopics, topicsOf } from './prepare-command.ts';
 import { type Fault, problemOf, sendProblem } from './problem.ts';
 import { BatchInputSchema, OPERATION_SCHEMAS } from './request-schemas.ts';
 import { DEFAULT_LIMITS, type Limits, type ServerSettings } from './surroundings.ts';
-import { type TraceContext, traceContext } from './trace-context.ts';
 import { validationFault } from './validation.ts';
 
 const SCHEMA_OF: Record<BatchOperation['op'], object> = {
@@ -129,6 +131,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app
       },
     },
     async (request, reply) => {
+      const startedAt = spanStart();
       const overload = judgeLoad(coordinator, groupThatBegins(request.body.operations, request.caller));
       if (overload !== null) return sendProblem(request, reply, overload);
       const trace = traceContext(request.headers.traceparent, request.headers.tracestate);
@@ -139,7 +142,12 @@ export const batchRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app
       });
       await inspectTopics(steps.filter((step): step is Draft => 'type' in step && step.type === 'prepare'));
       const outcomes = await submit(steps.filter((step): step is Command => !('code' in step)));
-      const results = steps.map(step => ('code' in step ? refusal(step) : resultOf(step as Command, outcomes(step))));
+      const results = steps.map(step => {
+        if ('code' in step) return refusal(step);
+        const outcome = outcomes(step);
+        recordOperation(step as Command, outcome, { trace, startedAt });
+        return resultOf(step as Command, outcome);
+      });
       for (const { body } of results) if ('code' in body) metrics.onRefusal(body.code);
       return { results };
     },

@@ -1,6 +1,7 @@
 /** A prepare as it was written → the command that the coordinator takes, or what is wrong with it. */
 import { v7 as timeOrderedId } from 'uuid';
 import type { PrepareCommand, Refused } from '../coordinator/commands.ts';
+import type { TraceContext } from '../protocol/trace-context.ts';
 import {
   type Bytes,
   DEFAULT_CONTENT_TYPE,
@@ -12,7 +13,6 @@ import { contentDigest, type DigestedMessage } from '../transaction/content.ts';
 import { MAX_HEADER_NAME_BYTES } from './message-schema.ts';
 import { type Fault, invalid } from './problem.ts';
 import type { Limits, TopicSight } from './surroundings.ts';
-import type { TraceContext } from './trace-context.ts';
 
 /**
  * The command, all but for what Kafka says of its topics. `refusal` is what already speaks against a new transaction:

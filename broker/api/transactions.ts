@@ -3,16 +3,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Command, Outcome } from '../coordinator/commands.ts';
+import { traceContext } from '../protocol/trace-context.ts';
+import { spanStart } from '../tracing.ts';
 import { TransactionPath } from './address-schemas.ts';
 import { judgeLeisure, judgeLoad } from './admission.ts';
 import { TransactionListItemSchema, TransactionSchema } from './answer-schemas.ts';
 import { listItem, transactionBody } from './bodies.ts';
 import { judgeGroup, judgeResolver } from './caller.ts';
+import { recordOperation } from './operation-spans.ts';
 import { draftPrepare, GROUP_MISSING, judgeTopics, topicsOf } from './prepare-command.ts';
 import { sendProblem } from './problem.ts';
 import { PrepareInputSchema, ReasonInputSchema, ResolveInputSchema } from './request-schemas.ts';
 import { DEFAULT_LIMITS, type ServerSettings } from './surroundings.ts';
-import { traceContext } from './trace-context.ts';
 
 export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app, settings) => {
   const { coordinator, topics, limits = DEFAULT_LIMITS } = settings;
@@ -52,6 +54,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
       },
     },
     async (request, reply) => {
+      const startedAt = spanStart();
       const { group = request.caller.group } = request.body;
       if (group === null) return sendProblem(request, reply, GROUP_MISSING);
       const refusal = judgeGroup(request.caller, group) ?? judgeLoad(coordinator, group);
@@ -61,6 +64,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
       if ('code' in draft) return sendProblem(request, reply, draft);
       judgeTopics(draft, await topics.inspect(topicsOf(draft)));
       const outcome = await submit(draft, draft.group);
+      recordOperation(draft, outcome, { trace, startedAt });
       if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);
       if (outcome.changed) void reply.code(201).header('location', `/v1/transactions/${draft.id}`);
       return transactionBody(outcome.transaction!);
@@ -135,9 +139,12 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<ServerSettings> = asyn
     (await coordinator.submit([command], group))[0]!;
 
   const resolved = async (request: FastifyRequest, reply: FastifyReply, command: Command) => {
+    const startedAt = spanStart();
     const overload = judgeLoad(coordinator, null);
     if (overload !== null) return sendProblem(request, reply, overload);
     const outcome = await submit(command);
+    const trace = traceContext(request.headers.traceparent, request.headers.tracestate);
+    recordOperation(command, outcome, { trace, startedAt });
     if (outcome.kind === 'refused') return sendProblem(request, reply, outcome.refused);
     return transactionBody(outcome.transaction!);
   };

@@ -2,8 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, type Dispatcher } from 'undici';
 import { signatureHeaders } from '../protocol/signature.ts';
+import { NO_TRACE, type TraceContext } from '../protocol/trace-context.ts';
 import type { CheckRequest, Resolution } from '../protocol/wire.ts';
 import type { DueCheck, ProducerGroup } from '../store/store.ts';
+import { unobserved } from '../tracing.ts';
 import type { AddressPolicy } from './address-policy.ts';
 import { type Reading, readAnswer } from './answer.ts';
 import { CallGivenUp, callFailure } from './call-failure.ts';
@@ -44,6 +46,12 @@ export interface Asked {
   readonly tookMs: number;
 }
 
+interface Question {
+  readonly group: ProducerGroup;
+  readonly checks: readonly DueCheck[];
+  readonly trace: TraceContext;
+}
+
 export class Asker {
   readonly #settings: AskerSettings;
   readonly #deadlineMs: number;
@@ -67,14 +75,17 @@ export class Asker {
     });
   }
 
-  /** Asks about the checks (none: the test question). Never rejects: whatever happens is in what it resolves with. */
-  async ask(group: ProducerGroup, checks: readonly DueCheck[]): Promise<Asked> {
+  /**
+   * Asks about the checks (none: the test question), as part of the trace. Never rejects: whatever happens is in what it
+   * resolves with.
+   */
+  async ask(group: ProducerGroup, checks: readonly DueCheck[], trace: TraceContext = NO_TRACE): Promise<Asked> {
     const { clock } = this.#settings;
     const started = clock.monotonic();
     const progress: { status: number | null } = { status: null };
     const nothing = { answers: new Map(), faults: new Map(), strangers: false, askSmaller: false };
     try {
-      const reading = await this.#withinDeadline(signal => this.#exchange(group, checks, signal, progress));
+      const reading = await this.#withinDeadline(signal => this.#exchange({ group, checks, trace }, signal, progress));
       const ending = { timedOut: false, givenUp: false, ...progress, tookMs: clock.monotonic() - started };
       return { ...nothing, ...reading, error: null, ...ending };
     } catch (failure) {
@@ -111,8 +122,7 @@ export class Asker {
   }
 
   async #exchange(
-    group: ProducerGroup,
-    checks: readonly DueCheck[],
+    { group, checks, trace }: Question,
     signal: AbortSignal,
     progress: { status: number | null },
   ): Promise<Reading> {
@@ -122,19 +132,22 @@ export class Asker {
       throw new CallGivenUp('its address is not allowed', false);
     const url = new URL(group.checkUrl);
     const body = question(group.name, checks);
-    const response = await this.#agent.request({
+    const headers = {
+      'content-type': 'application/json',
+      accept: 'application/json',
+      'user-agent': 'escrowmq',
+      ...traceHeaders(trace),
+      ...this.#signature(group, body),
+    };
+    const request = {
       origin: url.origin,
       path: url.pathname + url.search,
       method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        accept: 'application/json',
-        'user-agent': 'escrowmq',
-        ...this.#signature(group, body),
-      },
+      headers,
       body,
       signal,
-    });
+    } as const;
+    const response = await unobserved(() => this.#agent.request(request));
     progress.status = response.statusCode;
     if (response.statusCode !== 200) {
       // Nobody reads that body; destroying it ends an answer that has no end, and its error has told nothing new.
@@ -169,6 +182,11 @@ class Stopping extends CallGivenUp {
     super('the broker is stopping', false);
   }
 }
+
+const traceHeaders = ({ traceparent, tracestate }: TraceContext): Record<string, string> => ({
+  ...(traceparent === null ? {} : { traceparent }),
+  ...(tracestate === null ? {} : { tracestate }),
+});
 
 const question = (group: string, checks: readonly DueCheck[]): string =>
   JSON.stringify({

@@ -12,6 +12,7 @@ import { Poller } from '../poller.ts';
 import { type DueCheck, type ProducerGroup, StorageFullError, type Store } from '../store/store.ts';
 import type { AddressPolicy } from './address-policy.ts';
 import { type Asked, Asker, type AskerSettings } from './asker.ts';
+import { CheckSpans } from './check-spans.ts';
 import { GroupPace, type Turn } from './group-pace.ts';
 
 /** Longest sleep: when somebody sets the clock, what is due by it now is seen after this. */
@@ -165,7 +166,9 @@ export class CheckBack {
   /** Resolves with what the pace has to learn from it. */
   async #ask(group: ProducerGroup, pace: GroupPace, turn: Turn): Promise<() => void> {
     const { coordinator, clock, onCall } = this.#settings;
-    const asked = await this.#asker.ask(group, turn.checks);
+    const spans = new CheckSpans(group.name, turn.checks);
+    const asked = await this.#asker.ask(group, turn.checks, spans.trace);
+    spans.end(asked);
     const { error, askSmaller } = asked;
     if (asked.givenUp) return () => pace.dropped(turn, clock.monotonic(), 0);
     onCall?.(group.name, asked.tookMs, error);

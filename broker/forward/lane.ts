@@ -3,10 +3,12 @@
  * its outcome. It knows nothing of other lanes; when it may run is decided by topic-route.ts.
  */
 import type { ReadyMessage } from '../store/store.ts';
+import { spanStart, unobserved } from '../tracing.ts';
 import { cloudEvent, recordBytes } from './cloud-event.ts';
 import { parkAll, parkWaiting } from './parking.ts';
 import { type KafkaRecord, PublishError } from './publisher.ts';
 import { NO_ROOM } from './room.ts';
+import { recordSend } from './send-spans.ts';
 import { Setback } from './setback.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -71,11 +73,16 @@ export class Lane {
       hold(batch.bytes - held);
       held = batch.bytes;
       this.wanted = true;
-      const sent = await publisher.send(this.topic, this.partition, batch.records).catch(error => error as Error);
+      const startedAt = spanStart();
+      const sent = await unobserved(() => publisher.send(this.topic, this.partition, batch.records)).catch(
+        error => error as Error,
+      );
       if (this.#around.abandoned) return;
-      if (sent instanceof PublishError) await this.#refused(sent, batch, upTo);
-      else if (sent instanceof Error) throw sent;
-      else this.#accepted(batch, sent.baseOffset);
+      if (sent instanceof Error && !(sent instanceof PublishError)) throw sent;
+      const outcome = sent instanceof PublishError ? sent : sent.baseOffset;
+      recordSend({ topic: this.topic, partition: this.partition, messages: batch.messages, startedAt, outcome });
+      if (outcome instanceof PublishError) await this.#refused(outcome, batch, upTo);
+      else this.#accepted(batch, outcome);
     } finally {
       hold(-held);
     }

@@ -150,7 +150,7 @@ export const prepareStatements = (db: Database.Database): Statements => ({
 
   dueChecks: db.prepare(
     `SELECT id AS transactionId, prepared_at AS preparedAt, check_attempts AS checkAttempts,
-       check_failures AS checkFailures, next_check_at AS nextCheckAt
+       check_failures AS checkFailures, next_check_at AS nextCheckAt, traceparent, tracestate
      FROM transactions WHERE group_id = ? AND next_check_at IS NOT NULL AND next_check_at <= ?
      ORDER BY next_check_at LIMIT ?`,
   ),

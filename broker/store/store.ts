@@ -165,6 +165,8 @@ export interface DueCheck {
   readonly checkAttempts: number;
   readonly checkFailures: number;
   readonly nextCheckAt: number;
+  readonly traceparent: string | null;
+  readonly tracestate: string | null;
 }
 
 export interface ListFilter {

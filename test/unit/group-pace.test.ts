@@ -10,6 +10,8 @@ const check = (id: string, more: Partial<DueCheck> = {}): DueCheck => ({
   checkAttempts: 0,
   checkFailures: 0,
   nextCheckAt: NOW,
+  traceparent: null,
+  tracestate: null,
   ...more,
 });
 

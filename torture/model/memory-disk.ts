@@ -221,9 +221,11 @@ export class MemoryStore implements Store {
   async dueChecks(group: string, now: number, limit: number): Promise<DueCheck[]> {
     const due: DueCheck[] = [];
     for (const id of this.#disk.prepared.get(group) ?? []) {
-      const { preparedAt, checkAttempts, checkFailures, nextCheckAt } = this.#disk.transactions.get(id)!;
+      const one = this.#disk.transactions.get(id)!;
+      const { preparedAt, checkAttempts, checkFailures, nextCheckAt, traceparent, tracestate } = one;
       if (nextCheckAt! > now) continue;
-      due.push({ transactionId: id, preparedAt, checkAttempts, checkFailures, nextCheckAt: nextCheckAt! });
+      const check = { transactionId: id, preparedAt, checkAttempts, checkFailures, traceparent, tracestate };
+      due.push({ ...check, nextCheckAt: nextCheckAt! });
     }
     return due.sort((a, b) => a.nextCheckAt - b.nextCheckAt).slice(0, limit);
   }
