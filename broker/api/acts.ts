@@ -2,9 +2,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { ActsQuery } from './address-schemas.ts';
 import { judgeLeisure } from './admission.ts';
-import { ActListSchema } from './answer-schemas.ts';
 import { actBody } from './bodies.ts';
 import { actFilter } from './list-query.ts';
+import { ActListSchema } from './operator-schemas.ts';
 import { gatherPage } from './page.ts';
 import { sendProblem } from './problem.ts';
 import type { ServerSettings } from './surroundings.ts';

@@ -40,8 +40,21 @@ export const ListQuery = Type.Object(
     group: Type.Optional(Id),
     topic: Type.Optional(TopicName),
     key: Type.Optional(Type.String()),
+    lastError: Type.Optional(Type.String()),
     since: Type.Optional(Instant),
     until: Type.Optional(Instant),
+    limit: Type.Optional(PageSize),
+    cursor: Type.Optional(Cursor),
+  },
+  STRICT,
+);
+
+export const ParkedQuery = Type.Object(
+  {
+    state: choice('parked'),
+    topic: Type.Optional(TopicName),
+    group: Type.Optional(Id),
+    lastError: Type.Optional(Type.String()),
     limit: Type.Optional(PageSize),
     cursor: Type.Optional(Cursor),
   },

@@ -5,7 +5,6 @@
 import { Type } from 'typebox';
 import { ERRORS, type Problem } from '../protocol/errors.ts';
 import type {
-  ActBody,
   Bytes,
   KeyBody,
   MessageBody,
@@ -26,8 +25,8 @@ const TRANSACTION_STATES: TransactionState[] = ['prepared', 'committed', 'rolled
 const MESSAGE_STATES: MessageState[] = ['held', 'ready', 'forwarded', 'parked', 'discarded', 'dropped'];
 const RESOLVERS: ResolvedBy[] = ['producer', 'check', 'operator', 'policy'];
 
-const NullableText = Type.Unsafe<string | null>({ type: ['string', 'null'] });
-const NullableInteger = Type.Unsafe<number | null>({ type: ['integer', 'null'] });
+export const NullableText = Type.Unsafe<string | null>({ type: ['string', 'null'] });
+export const NullableInteger = Type.Unsafe<number | null>({ type: ['integer', 'null'] });
 const State = Type.Unsafe<TransactionState>({ type: 'string', enum: TRANSACTION_STATES });
 const AnyBytes = {
   anyOf: [{ type: 'string' }, { type: 'object', properties: { base64: { type: 'string' } }, required: ['base64'] }],
@@ -72,26 +71,23 @@ export const TransactionListSchema = Type.Object({
   nextCursor: NullableText,
 });
 
-export const MessageSchema = describes<MessageBody>()(
-  Type.Object(
-    {
-      id: Type.String(),
-      topic: Type.String(),
-      key: NullableBytes,
-      state: Type.Unsafe<MessageState>({ type: 'string', enum: MESSAGE_STATES }),
-      partition: NullableInteger,
-      offset: NullableInteger,
-      attempts: Type.Integer(),
-      lastError: NullableText,
-      payloadBytes: Type.Integer(),
-      payload: Type.Optional(NullableBytes),
-      headers: Type.Optional(HeadersBody),
-      contentType: Type.Optional(Type.String()),
-      type: Type.Optional(Type.String()),
-    },
-    { title: 'Message' },
-  ),
-);
+export const messageMembers = {
+  id: Type.String(),
+  topic: Type.String(),
+  key: NullableBytes,
+  state: Type.Unsafe<MessageState>({ type: 'string', enum: MESSAGE_STATES }),
+  partition: NullableInteger,
+  offset: NullableInteger,
+  attempts: Type.Integer(),
+  lastError: NullableText,
+  payloadBytes: Type.Integer(),
+  payload: Type.Optional(NullableBytes),
+  headers: Type.Optional(HeadersBody),
+  contentType: Type.Optional(Type.String()),
+  type: Type.Optional(Type.String()),
+};
+
+export const MessageSchema = describes<MessageBody>()(Type.Object(messageMembers, { title: 'Message' }));
 
 export const TransactionDetailSchema = describes<TransactionDetail>()(
   Type.Object(
@@ -143,6 +139,7 @@ export const ProducerGroupSchema = describes<ProducerGroupBody>()(
         lastError: NullableText,
         overdue: Type.Integer(),
         unresolved: Type.Integer(),
+        lastCallMs: NullableInteger,
       }),
     },
     { title: 'ProducerGroup' },
@@ -211,8 +208,11 @@ export const RecordsSchema = Type.Object({
 
 export const LivenessSchema = Type.Object({ status: Type.Literal('ok') });
 
-const ReadyStatus = Type.Unsafe<StatusBody['status']>({ type: 'string', enum: ['ok', 'degraded', 'unavailable'] });
-const Checks = Type.Unsafe<StatusBody['checks']>({
+export const ReadyStatus = Type.Unsafe<StatusBody['status']>({
+  type: 'string',
+  enum: ['ok', 'degraded', 'unavailable'],
+});
+export const Checks = Type.Unsafe<StatusBody['checks']>({
   type: 'object',
   additionalProperties: {
     type: 'object',
@@ -222,53 +222,6 @@ const Checks = Type.Unsafe<StatusBody['checks']>({
 });
 
 export const ReadinessSchema = Type.Object({ status: ReadyStatus, checks: Type.Optional(Checks) });
-
-export const ActListSchema = Type.Object({
-  items: Type.Array(
-    describes<ActBody>()(
-      Type.Object(
-        {
-          id: Type.Integer(),
-          at: Type.String(),
-          act: Type.String(),
-          by: Type.String(),
-          target: NullableText,
-          group: NullableText,
-          reason: NullableText,
-        },
-        { title: 'Act' },
-      ),
-    ),
-  ),
-  nextCursor: NullableText,
-});
-
-const countsOf = <const T extends string>(...names: T[]) =>
-  Type.Object(
-    Object.fromEntries(names.map(name => [name, Type.Integer()])) as Record<T, ReturnType<typeof Type.Integer>>,
-  );
-
-export const StatusSchema = describes<StatusBody>()(
-  Type.Object(
-    {
-      version: Type.String(),
-      startedAt: Type.String(),
-      now: Type.String(),
-      status: ReadyStatus,
-      checks: Checks,
-      publisher: Type.Unsafe<StatusBody['publisher']>({ type: 'string', enum: ['kafka', 'memory'] }),
-      source: Type.String(),
-      retentionMs: Type.Integer(),
-      transactions: countsOf('prepared', 'committed', 'rolled_back', 'unresolved', 'contradicted'),
-      messages: countsOf('held', 'ready', 'forwarded', 'parked', 'discarded', 'dropped'),
-      sinceStart: countsOf('prepared', 'committed', 'rolledBack', 'checks', 'forwarded', 'parked'),
-      oldest: Type.Object({ prepared: NullableText, ready: NullableText, parked: NullableText }),
-      waitingCommands: Type.Integer(),
-      disk: countsOf('freeBytes', 'reserveBytes', 'databaseBytes', 'walBytes'),
-    },
-    { title: 'Status' },
-  ),
-);
 
 export const ProblemSchema = describes<Problem>()(
   Type.Object(

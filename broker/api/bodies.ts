@@ -6,12 +6,20 @@ import {
   encodeBytes,
   type MessageBody,
   type MessageState,
+  type ParkedMessageBody,
   type ProducerGroupBody,
   type TransactionBody,
   type TransactionDetail,
   type TransactionListItem,
 } from '../protocol/wire.ts';
-import type { Counters, HistoryEvent, ProducerGroup, StoredAct } from '../store/store.ts';
+import type {
+  Counters,
+  HistoryEvent,
+  ListedTransaction,
+  ParkedMessage,
+  ProducerGroup,
+  StoredAct,
+} from '../store/store.ts';
 import { type Message, type MessageContent, messageId, type Transaction } from '../transaction/transaction.ts';
 import { fullHistory } from './history.ts';
 
@@ -20,7 +28,7 @@ export const instant = (at: number): string => new Date(at).toISOString();
 
 export const instantOrNull = (at: number | null): string | null => (at === null ? null : instant(at));
 
-export const transactionBody = (transaction: Transaction): TransactionBody => ({
+export const transactionBody = (transaction: Omit<ListedTransaction, 'unresolved' | 'parked'>): TransactionBody => ({
   id: transaction.id,
   group: transaction.group,
   state: transaction.state,
@@ -32,11 +40,14 @@ export const transactionBody = (transaction: Transaction): TransactionBody => ({
 const countOf = (transaction: Transaction, state: MessageState): number =>
   transaction.messages.filter(message => message.state === state).length;
 
-export const listItem = (transaction: Transaction): TransactionListItem => ({
-  ...transactionBody(transaction),
-  unresolved: transaction.unresolved,
-  parked: countOf(transaction, 'parked'),
+export const listedBody = (listed: ListedTransaction): TransactionListItem => ({
+  ...transactionBody(listed),
+  unresolved: listed.unresolved,
+  parked: listed.parked,
 });
+
+export const listItem = (transaction: Transaction): TransactionListItem =>
+  listedBody({ ...transaction, parked: countOf(transaction, 'parked') });
 
 export const headersBody = (headers: MessageContent['headers']): Record<string, Bytes> =>
   Object.fromEntries(headers.map(([name, value]) => [name, encodeBytes(value)]));
@@ -60,6 +71,13 @@ export const messageBody = (transactionId: string, message: Message, content?: M
         contentType: content.contentType,
         type: content.type,
       }),
+});
+
+export const parkedBody = (message: ParkedMessage): ParkedMessageBody => ({
+  ...messageBody(message.transactionId, message),
+  transactionId: message.transactionId,
+  group: message.group,
+  committedAt: instant(message.committedAt),
 });
 
 export const transactionDetail = (
@@ -87,7 +105,12 @@ export const transactionDetail = (
 
 export const actBody = (act: StoredAct): ActBody => ({ ...act, at: instant(act.at) });
 
-export const producerGroupBody = (group: ProducerGroup, counters: Counters): ProducerGroupBody => ({
+/** `lastCallMs`: how long the last check call to it took, null: none was made since the start. */
+export const producerGroupBody = (
+  group: ProducerGroup,
+  counters: Counters,
+  lastCallMs: number | null,
+): ProducerGroupBody => ({
   group: group.name,
   checkUrl: group.checkUrl,
   hasSecret: group.checkSecret !== null,
@@ -98,5 +121,6 @@ export const producerGroupBody = (group: ProducerGroup, counters: Counters): Pro
     lastError: group.lastError,
     overdue: counters.get(`overdue:${group.name}`) ?? 0,
     unresolved: counters.get(`unresolved:${group.name}`) ?? 0,
+    lastCallMs: lastCallMs === null ? null : Math.round(lastCallMs),
   },
 });

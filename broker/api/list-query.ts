@@ -1,7 +1,7 @@
 /** The query of a list → the filter of the store. */
 import type { Static } from 'typebox';
-import type { ActFilter, ListFilter } from '../store/store.ts';
-import type { ActsQuery, ListQuery } from './address-schemas.ts';
+import type { ActFilter, ListFilter, ParkedFilter } from '../store/store.ts';
+import type { ActsQuery, ListQuery, ParkedQuery } from './address-schemas.ts';
 import { refuseParameter } from './problem.ts';
 
 /** RFC 3339, already found well-formed by the schema, → milliseconds. A leap second is the one before it. */
@@ -25,9 +25,16 @@ const instants = (query: Period): { since?: number; until?: number } => {
   return found;
 };
 
-/** The query has passed its schema. Throws an ApiError (400) for a time that does not exist. */
+/** The empty text stands for none. */
+const errorOf = ({ lastError }: { lastError?: string }): { lastError?: string | null } =>
+  lastError === undefined ? {} : { lastError: lastError === '' ? null : lastError };
+
+/** The query has passed its schema. Throws an ApiError (400) for a time that does not exist, or an error alone. */
 export const listFilter = (query: Static<typeof ListQuery>): ListFilter => {
-  const { state, group, topic, key } = query;
+  const { state, group, topic, key, lastError } = query;
+  if (lastError !== undefined && query.unresolved !== 'true') {
+    refuseParameter('lastError', 'is for unresolved transactions only: write unresolved=true too');
+  }
   return {
     ...(state === undefined ? {} : { state }),
     ...(query.unresolved === undefined ? {} : { unresolved: query.unresolved === 'true' }),
@@ -37,7 +44,17 @@ export const listFilter = (query: Static<typeof ListQuery>): ListFilter => {
     ...(group === undefined ? {} : { group }),
     ...(topic === undefined ? {} : { topic }),
     ...(key === undefined ? {} : { key: Buffer.from(key, 'utf8') }),
+    ...errorOf(query),
     ...instants(query),
+  };
+};
+
+export const parkedFilter = (query: Static<typeof ParkedQuery>): ParkedFilter => {
+  const { topic, group } = query;
+  return {
+    ...(topic === undefined ? {} : { topic }),
+    ...(group === undefined ? {} : { group }),
+    ...errorOf(query),
   };
 };
 

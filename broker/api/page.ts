@@ -33,13 +33,14 @@ const positionOf = (cursor: string, filterHash: string): number => {
 
 /**
  * `filter` tells the cursors of this list from those of another one. Throws an ApiError (400) for a foreign cursor.
- * A page may be short and still have a cursor.
+ * A page may be short and still have a cursor. `isFull`: looked at after each step, beside the limit and the time.
  */
 export const gatherPage = async <T>(
   query: PageQuery,
   filter: object,
   clock: { monotonic(): number },
   step: (limit: number, before: number | null) => Promise<ListStep<T>>,
+  isFull: (items: readonly T[]) => boolean = () => false,
 ): Promise<Page<T>> => {
   const filterHash = createHash('sha256')
     .update(JSON.stringify(filter))
@@ -54,7 +55,8 @@ export const gatherPage = async <T>(
     items.push(...found.items);
     next = found.next;
     if (next === null) return { items, nextCursor: null };
-    if (items.length >= limit || clock.monotonic() > deadline) return { items, nextCursor: cursorOf(next, filterHash) };
+    const isOver = items.length >= limit || isFull(items) || clock.monotonic() > deadline;
+    if (isOver) return { items, nextCursor: cursorOf(next, filterHash) };
     await yieldToOthers();
   }
 };

@@ -1,5 +1,6 @@
 /** Producer groups: settings, health, and the test of the check address. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { ProducerGroupBody } from '../protocol/wire.ts';
 import type { ProducerGroup } from '../store/store.ts';
 import { GroupPath } from './address-schemas.ts';
 import { judgeLoad } from './admission.ts';
@@ -38,6 +39,8 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
   const { coordinator, addresses, checkBack } = settings;
   const tags = ['producer groups'];
   const inTurn = oneAtATime();
+  const bodyOf = (group: ProducerGroup): ProducerGroupBody =>
+    producerGroupBody(group, coordinator.counters(), checkBack.lastCallMs(group.name));
 
   app.put(
     '/v1/producer-groups/:group',
@@ -76,9 +79,7 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
         const who = request.caller.role === 'operator' ? request.caller.who : null;
         const [outcome] = await coordinator.submit([{ type: 'put_group', group, who }]);
         if (outcome!.kind === 'refused') return sendProblem(request, reply, outcome!.refused);
-        return reply
-          .code(outcome!.changed ? 201 : 200)
-          .send(producerGroupBody(coordinator.group(name)!, coordinator.counters()));
+        return reply.code(outcome!.changed ? 201 : 200).send(bodyOf(coordinator.group(name)!));
       }),
   );
 
@@ -99,7 +100,7 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
       if (refusal !== null) return sendProblem(request, reply, refusal);
       const group = coordinator.group(request.params.group);
       if (group === undefined) return sendProblem(request, reply, notFound(request.params.group));
-      return producerGroupBody(group, coordinator.counters());
+      return bodyOf(group);
     },
   );
 
@@ -116,7 +117,7 @@ export const producerGroupRoutes: FastifyPluginAsyncTypebox<ServerSettings> = as
     },
     async ({ caller }) => {
       const groups = [...coordinator.groups()].filter(({ name }) => !isForeign(caller, name)).sort(byName);
-      return { items: groups.map(group => producerGroupBody(group, coordinator.counters())) };
+      return { items: groups.map(bodyOf) };
     },
   );
 

@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { actRoutes } from './acts.ts';
 import { answerHeaders } from './answer-headers.ts';
+import { attentionRoutes } from './attention.ts';
 import { batchRoutes } from './batch.ts';
 import { onClientError, refuseOddRequests } from './connection-errors.ts';
 import { errorsPageRoute } from './errors-page.ts';
@@ -47,6 +48,7 @@ const ROUTES = [
   topicRoutes,
   keyRoutes,
   actRoutes,
+  attentionRoutes,
   statusRoutes,
   memoryRecordRoutes,
   healthRoutes,

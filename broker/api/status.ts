@@ -1,8 +1,8 @@
 /** The broker at a glance. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { StatusBody } from '../protocol/wire.ts';
-import { StatusSchema } from './answer-schemas.ts';
 import { instant, instantOrNull } from './bodies.ts';
+import { StatusSchema } from './operator-schemas.ts';
 import type { ServerSettings } from './surroundings.ts';
 
 export const statusRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app, settings) => {

@@ -20,6 +20,8 @@ export interface Forwarding {
 export interface CheckTester {
   /** Asks the group the test question now. Never rejects for what the group does. */
   test(group: ProducerGroup): Promise<{ ok: boolean; status: number | null; tookMs: number; error: string | null }>;
+  /** How long the last call with checks to the group took; null: none ended since the start. */
+  lastCallMs(group: string): number | null;
 }
 
 export interface Addresses {
@@ -87,7 +89,16 @@ export interface ServerSettings {
   /** Only read. */
   readonly store: Pick<
     Store,
-    'transaction' | 'contents' | 'history' | 'list' | 'acts' | 'oldestReady' | 'oldest' | 'space'
+    | 'transaction'
+    | 'contents'
+    | 'history'
+    | 'list'
+    | 'acts'
+    | 'parkedMessages'
+    | 'alike'
+    | 'oldestReady'
+    | 'oldest'
+    | 'space'
   >;
   readonly clock: { now(): number; monotonic(): number };
   readonly topics: Topics;

@@ -4,7 +4,7 @@ import type { Transaction } from '../transaction/transaction.ts';
 import { DetailQuery, ListQuery, TransactionPath } from './address-schemas.ts';
 import { judgeLeisure } from './admission.ts';
 import { TransactionDetailSchema, TransactionListSchema } from './answer-schemas.ts';
-import { listItem, transactionDetail } from './bodies.ts';
+import { listedBody, transactionDetail } from './bodies.ts';
 import { isForeign } from './caller.ts';
 import { listFilter } from './list-query.ts';
 import { gatherPage } from './page.ts';
@@ -66,7 +66,8 @@ export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings>
         operationId: 'listTransactions',
         summary: 'Lists transactions, newest first',
         description:
-          '`since` (inclusive) and `until` (exclusive) are about `preparedAt`; `key` is a message key as text. A page ' +
+          '`since` (inclusive) and `until` (exclusive) are about `preparedAt`; `key` is a message key as text, ' +
+          '`lastError` (with `unresolved=true` only) the whole error of the last check, empty: it had none. A page ' +
           'may be shorter than `limit` and still have a `nextCursor`: only its absence says that there is no more.',
         querystring: ListQuery,
         response: { 200: { ...TransactionListSchema, description: 'A page.' } },
@@ -80,7 +81,7 @@ export const transactionReadingRoutes: FastifyPluginAsyncTypebox<ServerSettings>
       if (query.group !== undefined && isForeign(caller, query.group)) return { items: [], nextCursor: null };
       const filter = listFilter(caller.group === null ? query : { ...query, group: caller.group });
       const page = await gatherPage(query, filter, clock, (limit, before) => store.list(filter, limit, before));
-      return { ...page, items: page.items.map(listItem) };
+      return { ...page, items: page.items.map(listedBody) };
     },
   );
 };

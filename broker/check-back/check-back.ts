@@ -57,6 +57,8 @@ export class CheckBack {
   readonly #poller: Poller;
   readonly #paces = new Map<string, GroupPace>();
   readonly #calls = new Set<Promise<void>>();
+  /** How long the last call took, by group. */
+  readonly #lastCallMs = new Map<string, number>();
   readonly #tests = new Map<ProducerGroup, Promise<TestResult>>();
   /** Ends of calls, for the next step: the paces must not change while a step waits for the store. */
   #ended: (() => void)[] = [];
@@ -85,6 +87,11 @@ export class CheckBack {
     if (at >= this.#sleepsUntil) return;
     this.#sleepsUntil = at;
     this.#poller.wake();
+  }
+
+  /** How long the last call with checks to the group took; null: none ended since the start. */
+  lastCallMs(group: string): number | null {
+    return this.#lastCallMs.get(group) ?? null;
   }
 
   /** Asks the group the test question now. Tests of the same settings at the same time are one. */
@@ -171,6 +178,7 @@ export class CheckBack {
     spans.end(asked);
     const { error, askSmaller } = asked;
     if (asked.givenUp) return () => pace.dropped(turn, clock.monotonic(), 0);
+    this.#lastCallMs.set(group.name, asked.tookMs);
     onCall?.(group.name, asked.tookMs, error);
     const answers = turn.checks.map(check => answerTo(check, asked));
     const health = pace.blamesIds(turn, askSmaller) ? [] : this.#health(group.name, error);

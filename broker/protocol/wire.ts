@@ -118,7 +118,14 @@ export interface ProducerGroupBody {
   hasSecret: boolean;
   check: CheckPolicy;
   topics: string[] | null;
-  health: { lastAnswerAt: string | null; lastError: string | null; overdue: number; unresolved: number };
+  health: {
+    lastAnswerAt: string | null;
+    lastError: string | null;
+    overdue: number;
+    unresolved: number;
+    /** How long the last call with checks took; null: none ended since the broker started. */
+    lastCallMs: number | null;
+  };
 }
 
 /** What waits for a topic. */
@@ -222,12 +229,12 @@ export interface ParkedMessageBody extends MessageBody {
   committedAt: string;
 }
 
-/** What waits for a person, by what it last failed with, the most first: `GET /v1/attention`. */
+/** What waits for a person, by what it last failed with, the most first, 100 lines each: `GET /v1/attention`. */
 export interface AttentionBody {
-  /** `lastError` null: the producer answered `unknown` until the limit. */
+  /** `lastError` null: the producer answered `unknown` until the limit, or there was nobody to ask. */
   unresolved: { group: string; lastError: string | null; count: number; oldestAt: string }[];
   parked: { topic: string; lastError: string | null; count: number; oldestAt: string }[];
-  /** False: there are so many that not all of them were looked at. */
+  /** False: there are so many that these are not all of them; the counts of `GET /v1/status` are. */
   isComplete: boolean;
 }
 

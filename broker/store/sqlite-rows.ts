@@ -7,7 +7,7 @@ import type {
   Transaction,
   TransactionState,
 } from '../transaction/transaction.ts';
-import type { ApiKey, ProducerGroup } from './store.ts';
+import type { ApiKey, ListedTransaction, ProducerGroup } from './store.ts';
 
 export const TRANSACTION_STATES: readonly TransactionState[] = ['prepared', 'committed', 'rolled_back'];
 export const MESSAGE_STATES: readonly MessageState[] = ['held', 'ready', 'forwarded', 'parked', 'discarded', 'dropped'];
@@ -35,6 +35,12 @@ export interface TransactionRow {
   traceparent: string | null;
   tracestate: string | null;
 }
+
+/** A transaction as lists show it. */
+export type ListedRow = Pick<
+  TransactionRow,
+  'sequence' | 'id' | 'group_id' | 'state' | 'prepared_at' | 'resolved_at' | 'resolved_by' | 'unresolved'
+> & { parked: number };
 
 export interface MessageRow {
   position: number;
@@ -90,6 +96,18 @@ export const toTransaction = (row: TransactionRow, group: string, messages: Mess
   traceparent: row.traceparent,
   tracestate: row.tracestate,
   messages,
+});
+
+export const toListed = (row: ListedRow, group: string): ListedTransaction => ({
+  sequence: row.sequence,
+  id: row.id,
+  group,
+  state: TRANSACTION_STATES[row.state]!,
+  preparedAt: row.prepared_at,
+  resolvedAt: row.resolved_at,
+  resolvedBy: row.resolved_by,
+  unresolved: row.unresolved === 1,
+  parked: row.parked,
 });
 
 /** Headers lie as JSON: names, and values in base64. Null where there is none, which is the common case. */

@@ -41,11 +41,17 @@ export interface Statements {
   readonly readyMessages: Statement;
   readonly firstParked: Statement;
   readonly resolvedAt: Statement;
-  readonly rowsFrom: Statement;
+  readonly windowCeiling: Statement;
+  readonly undecidedIn: Statement;
   readonly dueChecks: Statement;
   readonly nextCheckAt: Statement;
   readonly endedRows: Statement;
   readonly windowFloor: Statement;
+  readonly messageFloor: Statement;
+  readonly attentionFloor: Statement;
+  readonly parkedFloor: Statement;
+  readonly unresolvedAlike: Statement;
+  readonly parkedAlike: Statement;
 }
 
 type Statement = Database.Statement<unknown[], unknown>;
@@ -143,9 +149,15 @@ export const prepareStatements = (db: Database.Database): Statements => ({
   ),
   firstParked: db.prepare('SELECT min(position) FROM messages WHERE state = 3').pluck(),
   resolvedAt: db.prepare('SELECT resolved_at FROM transactions WHERE sequence = ?').pluck(),
-  /** The first undecided transaction among the rows from `sequence` on, within a bounded number of them. */
-  rowsFrom: db
-    .prepare('SELECT sequence, state, prepared_at FROM transactions WHERE sequence >= ? ORDER BY sequence LIMIT ?')
+  /** The upper end of a window of rows from `sequence` on, and the first undecided transaction in it. */
+  windowCeiling: db
+    .prepare('SELECT sequence FROM transactions WHERE sequence >= ? ORDER BY sequence LIMIT 1 OFFSET ?')
+    .pluck(),
+  undecidedIn: db
+    .prepare(
+      `SELECT sequence, prepared_at FROM transactions WHERE sequence >= ? AND sequence < ? AND state = 0
+       ORDER BY sequence LIMIT 1`,
+    )
     .raw(),
 
   dueChecks: db.prepare(
@@ -165,8 +177,38 @@ export const prepareStatements = (db: Database.Database): Statements => ({
        FROM transactions WHERE sequence > @after ORDER BY sequence LIMIT @limit`,
     )
     .raw(),
-  /** The lower end of a window of rows below `sequence`. */
+  /** The lower ends of windows: of transactions, messages, what waits for a person, parked messages. */
   windowFloor: db
     .prepare('SELECT sequence FROM transactions WHERE sequence < ? ORDER BY sequence DESC LIMIT 1 OFFSET ?')
     .pluck(),
+  messageFloor: db
+    .prepare('SELECT position FROM messages WHERE position < ? ORDER BY position DESC LIMIT 1 OFFSET ?')
+    .pluck(),
+  attentionFloor: db
+    .prepare(
+      `SELECT sequence FROM transactions INDEXED BY attention
+       WHERE (unresolved = 1 OR contradicted = 1 OR parked > 0 OR discarded > 0) AND sequence < ?
+       ORDER BY sequence DESC LIMIT 1 OFFSET ?`,
+    )
+    .pluck(),
+  parkedFloor: db
+    .prepare(
+      `SELECT position FROM messages INDEXED BY parked_messages WHERE state = 3 AND position < ?
+       ORDER BY position DESC LIMIT 1 OFFSET ?`,
+    )
+    .pluck(),
+  /** How many in the window [?, ?) failed alike. */
+  unresolvedAlike: db
+    .prepare(
+      `SELECT group_id, last_check_error, count(*), min(prepared_at) FROM transactions INDEXED BY attention
+       WHERE unresolved = 1 AND sequence >= ? AND sequence < ? GROUP BY group_id, last_check_error`,
+    )
+    .raw(),
+  parkedAlike: db
+    .prepare(
+      `SELECT m.topic_id, m.last_error, count(*), min(t.resolved_at) FROM messages m INDEXED BY parked_messages
+       CROSS JOIN transactions t ON t.sequence = m.position / ${POSITIONS}
+       WHERE m.state = 3 AND m.position >= ? AND m.position < ? GROUP BY m.topic_id, m.last_error`,
+    )
+    .raw(),
 });

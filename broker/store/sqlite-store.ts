@@ -10,9 +10,11 @@ import { openDataFolder } from './data-folder.ts';
 import { DiskRoom } from './disk-room.ts';
 import { Recent } from './recent.ts';
 import { actStep } from './sqlite-acts.ts';
+import { alikeStep, parkedStep } from './sqlite-attention.ts';
 import { openDatabase } from './sqlite-database.ts';
 import { listStep } from './sqlite-list.ts';
 import { SqliteNames } from './sqlite-names.ts';
+import { SqliteOldest } from './sqlite-oldest.ts';
 import {
   type ContentRow,
   type KeyRow,
@@ -23,6 +25,7 @@ import {
   toContent,
   toGroup,
   toKey,
+  toListed,
   toMessage,
   toTransaction,
 } from './sqlite-rows.ts';
@@ -30,6 +33,7 @@ import { prepareStatements, type Statements } from './sqlite-statements.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
 import {
   type ActFilter,
+  type AlikeCount,
   type ApiKey,
   type Changes,
   type Counters,
@@ -37,9 +41,12 @@ import {
   type GroupTopic,
   type HistoryEvent,
   type Lane,
+  type ListedTransaction,
   type ListFilter,
   type ListStep,
   type Loaded,
+  type ParkedFilter,
+  type ParkedMessage,
   type ProducerGroup,
   type ReadyMessage,
   type Space,
@@ -49,7 +56,7 @@ import {
   type Topic,
 } from './store.ts';
 
-/** Rows looked at in one step of a search for the oldest undecided or for ended transactions. */
+/** Rows looked at in one step of a search for ended transactions. */
 const SEARCH_ROWS = 5_000;
 /** Free pages given back in one step. */
 const SHRINK_PAGES = 500;
@@ -94,8 +101,7 @@ class SqliteStore implements Store {
   readonly #room: DiskRoom;
   readonly #checkpointer: Checkpointer;
   readonly #recent: Recent;
-  /** No undecided transaction lies before this sequence. */
-  #undecidedFrom = 0;
+  readonly #oldest: SqliteOldest;
 
   constructor({ dataDir, recentBytes = RECENT_BYTES, reserveBytes = 0 }: SqliteStoreSettings) {
     const folder = openDataFolder(dataDir);
@@ -113,6 +119,7 @@ class SqliteStore implements Store {
     this.#room = new DiskRoom(folder.path, reserveBytes);
     if (reserveBytes > 0) this.#checkpointer.watch(this.#room);
     this.#counters = new Map(this.#sql.counters.all() as [string, number][]);
+    this.#oldest = new SqliteOldest(this.#sql, this.#topics, this.#counters);
     const isReady = (this.#counters.get('messages.ready') ?? 0) > 0;
     this.#recent = new Recent(isReady ? (this.#counters.get('commitOrder') ?? 0) : 0, recentBytes);
     for (const row of this.#sql.groups.all() as { group_id: number; name: string }[])
@@ -176,11 +183,19 @@ class SqliteStore implements Store {
     return sequence === undefined ? [] : (this.#sql.history.all(sequence) as HistoryEvent[]);
   }
 
-  async list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep<Transaction>> {
+  async list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep<ListedTransaction>> {
     const groupId = filter.group === undefined ? null : (this.#groups.idOf(filter.group) ?? -1);
     const topicId = filter.topic === undefined ? null : (this.#topics.idOf(filter.topic) ?? -1);
     const { rows, next } = listStep(this.#db, this.#sql, { ...filter, groupId, topicId }, limit, before);
-    return { items: rows.map(row => this.#complete(row)), next };
+    return { items: rows.map(row => toListed(row, this.#groups.nameOf(row.group_id))), next };
+  }
+
+  async parkedMessages(filter: ParkedFilter, limit: number, before: number | null): Promise<ListStep<ParkedMessage>> {
+    return parkedStep(this.#db, this.#sql, { groups: this.#groups, topics: this.#topics }, filter, limit, before);
+  }
+
+  async alike(what: 'unresolved' | 'parked', before: number | null): Promise<ListStep<AlikeCount>> {
+    return alikeStep(this.#sql, { groups: this.#groups, topics: this.#topics }, what, before);
   }
 
   async acts(filter: ActFilter, limit: number, before: number | null): Promise<ListStep<StoredAct>> {
@@ -188,7 +203,7 @@ class SqliteStore implements Store {
   }
 
   async lanes(): Promise<Lane[]> {
-    return this.#laneKeys().map(([topicId, partition]) => ({
+    return this.#oldest.laneKeys().map(([topicId, partition]) => ({
       topic: this.#topics.nameOf(topicId),
       partition: partition === NO_PARTITION ? null : partition,
     }));
@@ -228,23 +243,11 @@ class SqliteStore implements Store {
   }
 
   async oldestReady(): Promise<Map<string, number>> {
-    const oldest = new Map<string, number>();
-    for (const [topicId, partition] of this.#laneKeys()) {
-      const topic = this.#topics.nameOf(topicId);
-      const at = this.#resolvedAt(this.#sql.laneHead.get(topicId, partition) as number);
-      if (at !== null) oldest.set(topic, Math.min(at, oldest.get(topic) ?? at));
-    }
-    return oldest;
+    return this.#oldest.ready();
   }
 
-  async oldest(): Promise<{ prepared: number | null; ready: number | null; parked: number | null }> {
-    const ready = [...(await this.oldestReady()).values()];
-    const parked = this.#sql.firstParked.get() as number | null;
-    return {
-      prepared: await this.#oldestUndecided(),
-      ready: ready.length === 0 ? null : ready.reduce((a, b) => Math.min(a, b)),
-      parked: parked === null ? null : this.#resolvedAt(parked),
-    };
+  oldest(): ReturnType<Store['oldest']> {
+    return this.#oldest.all();
   }
 
   async dueChecks(group: string, now: number, limit: number): Promise<DueCheck[]> {
@@ -310,32 +313,6 @@ class SqliteStore implements Store {
     const rows = this.#sql.messages.all(row.sequence * POSITIONS, (row.sequence + 1) * POSITIONS) as MessageRow[];
     const messages = rows.map(message => toMessage(message, this.#topics.nameOf(message.topic_id)));
     return toTransaction(row, this.#groups.nameOf(row.group_id), messages);
-  }
-
-  #laneKeys(): [topicId: number, partition: number][] {
-    const keys: [number, number][] = [];
-    let key = this.#sql.laneAfter.get(-1, NO_PARTITION) as [number, number] | undefined;
-    while (key) {
-      keys.push(key);
-      key = this.#sql.laneAfter.get(...key) as [number, number] | undefined;
-    }
-    return keys;
-  }
-
-  #resolvedAt(position: number): number | null {
-    return (this.#sql.resolvedAt.get(Math.floor(position / POSITIONS)) as number | null | undefined) ?? null;
-  }
-
-  async #oldestUndecided(): Promise<number | null> {
-    for (;;) {
-      const rows = this.#sql.rowsFrom.all(this.#undecidedFrom, SEARCH_ROWS) as [number, number, number][];
-      const first = rows.find(([, state]) => state === 0);
-      const last = rows.at(-1);
-      if (first) this.#undecidedFrom = first[0];
-      else if (last) this.#undecidedFrom = last[0] + 1;
-      if (first || rows.length < SEARCH_ROWS) return first?.[2] ?? null;
-      await new Promise(resolve => setImmediate(resolve));
-    }
   }
 
   /** One lock for all that `decide` reads and all that is written then. */

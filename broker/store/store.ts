@@ -6,7 +6,7 @@
  * gets it stops acknowledging.
  */
 import type { CheckPolicy } from '../transaction/schedule.ts';
-import type { MessageContent, Transaction, TransactionState } from '../transaction/transaction.ts';
+import type { Message, MessageContent, Transaction, TransactionState } from '../transaction/transaction.ts';
 
 /** No room on the disk. Nothing was changed; the same call can succeed later. */
 export class StorageFullError extends Error {
@@ -178,10 +178,45 @@ export interface ListFilter {
   readonly group?: string;
   readonly topic?: string;
   readonly key?: Buffer;
+  /** Of the last check; null: it had none. */
+  readonly lastError?: string | null;
   /** On `preparedAt`, inclusive. */
   readonly since?: number;
   /** On `preparedAt`, exclusive. */
   readonly until?: number;
+}
+
+/** A transaction as lists show it. */
+export interface ListedTransaction
+  extends Pick<
+    Transaction,
+    'sequence' | 'id' | 'group' | 'state' | 'preparedAt' | 'resolvedAt' | 'resolvedBy' | 'unresolved'
+  > {
+  /** Parked messages. */
+  readonly parked: number;
+}
+
+export interface ParkedFilter {
+  readonly topic?: string;
+  readonly group?: string;
+  readonly lastError?: string | null;
+}
+
+/** A parked message with what lists show of its transaction. */
+export interface ParkedMessage extends Message {
+  readonly transactionId: string;
+  readonly group: string;
+  readonly committedAt: number;
+}
+
+/** Of what waits for a person, those that failed alike. */
+export interface AlikeCount {
+  /** The producer group of unresolved transactions, the topic of parked messages. */
+  readonly name: string;
+  readonly lastError: string | null;
+  readonly count: number;
+  /** When the oldest of them was stored (unresolved) or committed (parked). */
+  readonly oldestAt: number;
 }
 
 /** One bounded step of a list, newest first. */
@@ -218,7 +253,11 @@ export interface Store {
   contents(id: string): Promise<MessageContent[]>;
   history(id: string): Promise<HistoryEvent[]>;
   /** Looks at no more than a few thousand transactions, so a step may be short and still have a `next`. */
-  list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep<Transaction>>;
+  list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep<ListedTransaction>>;
+  /** As `list`, by the places of messages in the order of arrival. */
+  parkedMessages(filter: ParkedFilter, limit: number, before: number | null): Promise<ListStep<ParkedMessage>>;
+  /** A bounded number of what waits for a person, counted; as a step of `list` it says where to go on. */
+  alike(what: 'unresolved' | 'parked', before: number | null): Promise<ListStep<AlikeCount>>;
   /** As `list`, by the acts' ids. */
   acts(filter: ActFilter, limit: number, before: number | null): Promise<ListStep<StoredAct>>;
 

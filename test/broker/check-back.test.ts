@@ -16,6 +16,7 @@ t.test('commit and rollback: asked once, decided, and never asked again', async 
   const bench = await openCheckBack(t);
   await bench.putGroup('g', { checkUrl: handler.url });
   await bench.prepare('g', ['yes', 'no', 'later']);
+  t.equal(bench.checkBack.lastCallMs('g'), null, 'no call has ended');
   bench.checkBack.start();
   await until('the third is asked five times', () => handler.asked.filter(id => id === 'later').length >= 5);
   t.match(await bench.transaction('yes'), { state: 'committed', resolvedBy: 'check', checkAttempts: 0 });
@@ -33,6 +34,8 @@ t.test('commit and rollback: asked once, decided, and never asked again', async 
   t.equal(handler.calls[0]!.headers['content-type'], 'application/json');
   t.equal(handler.calls[0]!.headers['webhook-signature'], undefined, 'nothing to sign with');
   t.match(bench.results, { commit: 1, rollback: 1 });
+  t.ok(bench.checkBack.lastCallMs('g')! > 0, 'how long the last call took');
+  t.equal(bench.checkBack.lastCallMs('other'), null);
 });
 
 t.test('V7: unknown n times, then commit: no further check', async t => {

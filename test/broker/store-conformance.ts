@@ -240,6 +240,73 @@ export const storeConformance = (t: Test, open: (t: Test) => Promise<StoreUnderT
     t.same(await list({ until: preparedAt }), [], 'until is exclusive');
   });
 
+  t.test('what waits for a person: listed with every filter, in steps, and counted by what it failed with', async t => {
+    const { store, coordinator } = await start(t);
+    const audit = halfMessage({ topic: 'audit.x', key: null });
+    await coordinator.submit([
+      ...['a', 'b', 'c', 'd'].map(id => prepareCommand(id, 'bank-a', [halfMessage(), audit])),
+      prepareCommand('e', 'bank-b', [audit]),
+      prepareCommand('f', 'bank-a'),
+    ]);
+    await coordinator.submit([resolveCommand('b'), resolveCommand('a'), resolveCommand('e')]);
+    const parked = [
+      ['a', 0, 'too large'],
+      ['b', 0, 'too large'],
+      ['b', 1, 'refused'],
+      ['e', 0, 'refused'],
+      ['a', 1, 'refused'],
+    ] as const;
+    for (const [transactionId, index, error] of parked)
+      await one(coordinator, { type: 'park', transactionId, index, error });
+    await one(coordinator, { type: 'discard', messageId: 'a.1', reason: 'given up' });
+    await one(coordinator, { type: 'answer', id: 'c', answer: 'none', error: 'timed out' });
+    for (const id of ['c', 'd', 'f']) await one(coordinator, { type: 'answer', id, answer: 'nobody', error: null });
+
+    const listed = async (filter: Parameters<Store['parkedMessages']>[0], limit = 10): Promise<string[]> => {
+      const found: string[] = [];
+      let before: number | null = null;
+      do {
+        const step: Awaited<ReturnType<Store['parkedMessages']>> = await store.parkedMessages(filter, limit, before);
+        found.push(...step.items.map(x => `${x.transactionId}.${x.index}`));
+        before = step.next;
+      } while (before !== null);
+      return found;
+    };
+    const all = ['e.0', 'b.1', 'b.0', 'a.0'];
+    t.same(await listed({}), all);
+    t.same(await listed({}, 1), all, 'page by page, also within a transaction');
+    t.same(await listed({ topic: 'audit.x' }), ['e.0', 'b.1']);
+    t.same(await listed({ topic: 'nothing' }), []);
+    t.same(await listed({ group: 'bank-a' }), ['b.1', 'b.0', 'a.0']);
+    t.same(await listed({ group: 'nobody' }), []);
+    t.same(await listed({ lastError: 'too large' }), ['b.0', 'a.0']);
+    t.same(await listed({ lastError: 'too' }), []);
+    t.same(await listed({ lastError: null }), []);
+    const { items } = await store.parkedMessages({ topic: 'transfers' }, 1, null);
+    const b = (await store.transaction('b'))!;
+    t.match(items, [{ ...b.messages[0], group: 'bank-a', committedAt: b.resolvedAt }]);
+
+    const unresolved = async (filter: object): Promise<string[]> =>
+      (await store.list({ unresolved: true, ...filter }, 10, null)).items.map(({ id }) => id);
+    t.same(await unresolved({}), ['f', 'd', 'c']);
+    t.same(await unresolved({ lastError: 'timed out' }), ['c']);
+    t.same(await unresolved({ lastError: null }), ['f', 'd']);
+
+    const alike = async (what: 'unresolved' | 'parked') =>
+      (await store.alike(what, null)).items.sort((x, y) =>
+        `${x.name}${x.lastError}` < `${y.name}${y.lastError}` ? -1 : 1,
+      );
+    const at = async (id: string) => (await store.transaction(id))!;
+    t.same(await alike('parked'), [
+      { name: 'audit.x', lastError: 'refused', count: 2, oldestAt: (await at('b')).resolvedAt },
+      { name: 'transfers', lastError: 'too large', count: 2, oldestAt: (await at('a')).resolvedAt },
+    ]);
+    t.same(await alike('unresolved'), [
+      { name: 'bank-a', lastError: null, count: 2, oldestAt: (await at('d')).preparedAt },
+      { name: 'bank-a', lastError: 'timed out', count: 1, oldestAt: (await at('c')).preparedAt },
+    ]);
+  });
+
   t.test('acts: newest first, every filter, in steps, also after reopening', async t => {
     const { under, coordinator } = await start(t);
     await coordinator.submit(

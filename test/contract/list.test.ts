@@ -1,7 +1,6 @@
 /** Lists: filters, pages, cursors, and answers in bounded time. */
 import t from 'tap';
-import type { ListStep } from '../../broker/store/store.ts';
-import type { Transaction } from '../../broker/transaction/transaction.ts';
+import type { ListedTransaction, ListStep } from '../../broker/store/store.ts';
 import { isProblem, startServer, type TestServer } from '../support/http-server.ts';
 import { storeWith } from '../support/store.ts';
 
@@ -79,6 +78,8 @@ t.test('filters, alone and together', async t => {
     ['key=%C3%A9%2B1', ['other']],
     ['key=account-17&state=rolled_back', ['contradicted']],
     ['key=', []],
+    ['unresolved=true&lastError=', ['unresolved']],
+    ['unresolved=true&lastError=timed%20out', []],
     ['since=2026-11-21T10:04:00Z', ['other', 'contradicted']],
     ['since=2026-11-21T10:04:00.001Z', ['other']],
     ['until=2026-11-21T10:01:00Z', ['pending']],
@@ -147,6 +148,10 @@ t.test('bad parameters', async t => {
     ['since=2026-11-21T24:00:00Z', 'since'],
     ['since=2026-11-21T10:00:00+01:00', 'since'],
     ['until=1795255200000', 'until'],
+    ['lastError=x', 'lastError'],
+    ['lastError=', 'lastError'],
+    ['unresolved=false&lastError=x', 'lastError'],
+    ['unresolved=true&lastError=x&lastError=x', 'lastError'],
     ['cursor=', 'cursor'],
     ['cursor=junk', 'cursor'],
     ['cursor=MS4', 'cursor'],
@@ -172,7 +177,7 @@ t.test('short steps of the store are gathered to a page', async t => {
   const asked: [limit: number, before: number | null][] = [];
   const s = await startServer(t, ({ store }) => ({
     store: storeWith(store, {
-      list: async (filter, limit, before): Promise<ListStep<Transaction>> => {
+      list: async (filter, limit, before): Promise<ListStep<ListedTransaction>> => {
         asked.push([limit, before]);
         const step = await store.list(filter, 1, before);
         return asked.length % 2 === 0 ? step : { items: [], next: before ?? Number.MAX_SAFE_INTEGER };

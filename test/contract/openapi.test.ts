@@ -22,6 +22,8 @@ const ROUTES = [
   'POST /v1/messages/{messageId}/retry',
   'POST /v1/messages/{messageId}/discard',
   'GET /v1/topics',
+  'GET /v1/messages',
+  'GET /v1/attention',
   'GET /v1/acts',
   'GET /v1/status',
   'POST /v1/keys',
@@ -162,6 +164,8 @@ t.test('answers fit their schemas', async t => {
   check('GET /v1/transactions', await s.call('GET', '/v1/transactions'));
   await s.park('t2');
   await s.park('t3');
+  check('GET /v1/messages', await s.call('GET', '/v1/messages?state=parked'));
+  check('GET /v1/attention', await s.call('GET', '/v1/attention'));
   check('POST /v1/messages/{messageId}/retry', await s.call('POST', '/v1/messages/t2.0/retry', REASON));
   check('POST /v1/messages/{messageId}/discard', await s.call('POST', '/v1/messages/t3.0/discard', REASON));
   check('POST /v1/messages/{messageId}/discard', await s.call('POST', '/v1/messages/t3.0/discard', REASON));

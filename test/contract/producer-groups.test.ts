@@ -11,7 +11,7 @@ const OUTSIDE = 'https://bank-a.example/escrow/check';
 const LOOPBACK = 'http://127.0.0.1:8081/check';
 
 const DEFAULTS = { afterMs: 6_000, intervalMs: 30_000, maxIntervalMs: 300_000, limit: 15, onLimit: 'unresolved' };
-const HEALTH = { lastAnswerAt: null, lastError: null, overdue: 0, unresolved: 0 };
+const HEALTH = { lastAnswerAt: null, lastError: null, overdue: 0, unresolved: 0, lastCallMs: null };
 
 t.test('201 with the defaults, then 200', async t => {
   const s = await startServer(t);
@@ -141,7 +141,8 @@ t.test('two PUTs at once lose nothing', async t => {
 });
 
 t.test('all groups, by name, with their health', async t => {
-  const s = await startServer(t);
+  const test = () => Promise.reject(new Error('nobody asks'));
+  const s = await startServer(t, { checkBack: { test, lastCallMs: name => (name === 'g' ? 12.6 : null) } });
   for (const name of ['b', 'a', 'Z']) await s.createGroup(name);
   await s.call('PUT', '/v1/producer-groups/g', { checkUrl: LOOPBACK, check: { limit: 1 } });
   await s.prepare('t1');
@@ -157,8 +158,9 @@ t.test('all groups, by name, with their health', async t => {
     items.map(({ group }: { group: string }) => group),
     ['Z', 'a', 'b', 'g'],
   );
-  const health = { lastAnswerAt: '2026-11-21T10:00:00.000Z', lastError: 'timed out', overdue: 1, unresolved: 1 };
-  t.same(items[3].health, health);
+  const lastAnswerAt = '2026-11-21T10:00:00.000Z';
+  t.same(items[3].health, { lastAnswerAt, lastError: 'timed out', overdue: 1, unresolved: 1, lastCallMs: 13 });
+  t.equal(items[0].health.lastCallMs, null);
 });
 
 t.test('the test question', async t => {
@@ -169,6 +171,7 @@ t.test('the test question', async t => {
         asked.push(name);
         return { ok: false, status: null, tookMs: 12, error: 'connection refused' };
       },
+      lastCallMs: () => null,
     },
   });
   await s.createGroup('silent');

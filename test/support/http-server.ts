@@ -100,7 +100,7 @@ export const startServer = async (t: Scope, given: Given = {}, dataDir?: string)
         return new Map(topics.map(topic => [topic, sightOf(topic)]));
       },
     },
-    checkBack: { test: async () => ({ ok: true, status: 200, tookMs: 3, error: null }) },
+    checkBack: { test: async () => ({ ok: true, status: 200, tookMs: 3, error: null }), lastCallMs: () => null },
     addresses: {
       judge: url => (url.includes('forbidden') ? 'The broker may not call forbidden.' : null),
       isLoopback: url => url.startsWith('http://127.0.0.1'),

@@ -5,6 +5,7 @@
 import {
   type Act,
   type ActFilter,
+  type AlikeCount,
   type ApiKey,
   type Changes,
   type Counters,
@@ -12,9 +13,12 @@ import {
   type GroupTopic,
   type HistoryEvent,
   type Lane,
+  type ListedTransaction,
   type ListFilter,
   type ListStep,
   type Loaded,
+  type ParkedFilter,
+  type ParkedMessage,
   type ProducerGroup,
   type ReadyMessage,
   type Space,
@@ -97,6 +101,9 @@ export interface Flushes {
   readonly isFull: boolean;
 }
 
+/** Between the places of two transactions' first messages. */
+const MESSAGE_PLACES = 128;
+
 const AT_ONCE: Flushes = { flush: async commit => commit(), isFull: false };
 
 const bytesOf = (key: Buffer | null, { payload, headers }: MessageContent): number =>
@@ -138,14 +145,57 @@ export class MemoryStore implements Store {
   contents = async (id: string): Promise<MessageContent[]> => [...(this.#disk.contents.get(id) ?? [])];
   history = async (id: string): Promise<HistoryEvent[]> => [...(this.#disk.history.get(id) ?? [])];
 
-  async list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep<Transaction>> {
-    const found: Transaction[] = [];
+  async list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep<ListedTransaction>> {
+    const found: ListedTransaction[] = [];
     for (const one of [...this.#disk.transactions.values()].sort((a, b) => b.sequence - a.sequence)) {
       if (one.sequence >= (before ?? Number.POSITIVE_INFINITY) || !isWanted(one, filter)) continue;
       if (found.length === limit) return { items: found, next: found.at(-1)!.sequence };
-      found.push(one);
+      found.push({ ...one, parked: one.messages.filter(({ state }) => state === 'parked').length });
     }
     return { items: found, next: null };
+  }
+
+  async parkedMessages(
+    { topic, group, lastError }: ParkedFilter,
+    limit: number,
+    before: number | null,
+  ): Promise<ListStep<ParkedMessage>> {
+    const found = [...this.#messages('parked')]
+      .map(([one, message]) => ({ one, message, place: one.sequence * MESSAGE_PLACES + message.index }))
+      .filter(
+        ({ one, message, place }) =>
+          place < (before ?? Number.POSITIVE_INFINITY) &&
+          given(topic, message.topic) &&
+          given(group, one.group) &&
+          given(lastError, message.lastError),
+      )
+      .sort((a, b) => b.place - a.place);
+    const items = found.slice(0, limit).map(({ one, message }) => ({
+      ...message,
+      transactionId: one.id,
+      group: one.group,
+      committedAt: one.resolvedAt!,
+    }));
+    return { items, next: found.length > limit ? found[limit - 1]!.place : null };
+  }
+
+  async alike(what: 'unresolved' | 'parked'): Promise<ListStep<AlikeCount>> {
+    const all =
+      what === 'parked'
+        ? [...this.#messages('parked')].map(([{ resolvedAt }, { topic: name, lastError }]) => ({
+            name,
+            lastError,
+            at: resolvedAt!,
+          }))
+        : [...this.#disk.transactions.values()]
+            .filter(({ unresolved }) => unresolved)
+            .map(({ group: name, lastCheckError: lastError, preparedAt: at }) => ({ name, lastError, at }));
+    const same = Map.groupBy(all, ({ name, lastError }) => JSON.stringify([name, lastError]));
+    const items = [...same.values()].map(of => {
+      const { name, lastError } = of[0]!;
+      return { name, lastError, count: of.length, oldestAt: least(of.map(({ at }) => at))! };
+    });
+    return { items, next: null };
   }
 
   async acts(filter: ActFilter, limit: number, before: number | null): Promise<ListStep<StoredAct>> {
@@ -254,9 +304,10 @@ export class MemoryStore implements Store {
   }
 }
 
+const given = <T>(wanted: T | undefined, is: T): boolean => wanted === undefined || wanted === is;
+
 const isWanted = (one: Transaction, filter: ListFilter): boolean => {
   const has = (state: MessageState): boolean => one.messages.some(message => message.state === state);
-  const given = <T>(wanted: T | undefined, is: T): boolean => wanted === undefined || wanted === is;
   return (
     given(filter.state, one.state) &&
     given(filter.unresolved, one.unresolved) &&
@@ -264,6 +315,7 @@ const isWanted = (one: Transaction, filter: ListFilter): boolean => {
     given(filter.parked, has('parked')) &&
     given(filter.discarded, has('discarded')) &&
     given(filter.group, one.group) &&
+    given(filter.lastError, one.lastCheckError) &&
     (filter.since ?? 0) <= one.preparedAt &&
     one.preparedAt < (filter.until ?? Number.POSITIVE_INFINITY) &&
     one.messages.some(
