@@ -156,7 +156,15 @@ t.test('Compose: a Kafka and a broker that finds it', async t => {
   t.match(kafka.image, /^apache\/kafka:\d+\.\d+\.\d+$/, 'one version');
   t.equal(topics.image, kafka.image);
   t.match(read('tools/kafka/docker.ts'), `'${kafka.image}'`, 'the one that the tests run');
-  for (const { healthcheck } of [kafka, escrowmq]) t.ok(healthcheck.test.length > 1);
+  for (const { healthcheck } of [kafka, escrowmq]) {
+    const [how, ...command] = healthcheck.test;
+    t.equal(how, 'CMD');
+    // A word with a colon in it is a word only in quotes.
+    t.same([...new Set(command.map((word: unknown) => typeof word))], ['string']);
+  }
+  const [node, , script] = escrowmq.healthcheck.test.slice(1);
+  t.equal(node, 'node');
+  t.doesNotThrow(() => new Function(script), 'it can be read as JavaScript');
 });
 
 t.test('the image says what its base is, who runs it, and where it listens', async t => {
