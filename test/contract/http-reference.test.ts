@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { ERRORS } from '../../broker/protocol/errors.ts';
+import { withPart } from '../../tools/generated-part.ts';
 import { callsOf, codesOf } from '../../tools/http-reference/document.ts';
-import { withCalls } from '../../tools/http-reference/page.ts';
+import { callsPage } from '../../tools/http-reference/page.ts';
 import { takeSamples } from '../../tools/http-reference/samples.ts';
 
 const PAGE = readFileSync('docs/http.md', 'utf8');
@@ -12,7 +13,7 @@ const samples = await takeSamples(t);
 const calls = callsOf(samples.document);
 
 t.test('the page is up to date', async t => {
-  t.ok(PAGE === withCalls(PAGE, samples), 'npm run http-reference writes it');
+  t.ok(PAGE === withPart(PAGE, 'calls', callsPage(samples)), 'npm run http-reference writes it');
 });
 
 t.test('every call is there, with its right, its errors and what it answers', async t => {
@@ -34,7 +35,7 @@ t.test('what is shown as an answer was answered', async t => {
 });
 
 t.test('a page without the marks is refused', async t => {
-  t.throws(() => withCalls('# A page', samples), /lacks/);
+  t.throws(() => withPart('# A page', 'calls', ''), /lacks/);
 });
 
 const statusOf = (code: string): number => ERRORS[code as keyof typeof ERRORS].status;

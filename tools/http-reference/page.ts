@@ -130,7 +130,7 @@ const allShapes = (document: Document, shapes: Shapes): string => {
   return `## Shapes\n\n${fenced('ts', ['type Bytes = string | { base64: string };', ...texts].join('\n\n'))}`;
 };
 
-/** Markdown, beginning with the list of calls. */
+/** The part of the page named “calls”, which begins with a list of them. */
 export const callsPage = (samples: Samples): string => {
   const { document } = samples;
   const calls = callsOf(document);
@@ -160,15 +160,4 @@ export const callsPage = (samples: Samples): string => {
   return [table('call', contents).replace('| | |', '| right | |'), told, ...parts, allShapes(document, shapes)].join(
     '\n\n',
   );
-};
-
-const BEGIN = '<!-- calls: made by npm run http-reference -->';
-const END = '<!-- calls: end -->';
-
-/** The page with its calls as they are now; what stands around them is written by hand. Throws where the marks are missing. */
-export const withCalls = (page: string, samples: Samples): string => {
-  const [before, rest] = page.split(BEGIN);
-  const after = rest?.split(END)[1];
-  if (after === undefined) throw new Error(`The page lacks ${BEGIN} or ${END}`);
-  return `${before}${BEGIN}\n${callsPage(samples)}\n${END}${after}`;
 };
