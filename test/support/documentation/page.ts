@@ -33,7 +33,7 @@ export interface Terminal extends Mention {
 
 /** Every broker in a terminal of its own is ready when it says so. */
 const BROKER_READY = /"event":"listening"/;
-const STARTS_BROKER = /^npx escrowmq serve\b.*(?<!&)$/;
+const STARTS_BROKER = /^(?:npx )?escrowmq serve\b.*(?<!&)$/;
 
 export const names = ({ page, begins }: Mention, of: string, { text }: Block): boolean =>
   page === of && text.startsWith(begins);
@@ -106,7 +106,7 @@ export const followPage = async (
     (STARTS_BROKER.test(block.text.trim().split('\n').at(-1)!) ? BROKER_READY : undefined);
   const all = [...shells].map(({ text }) => text).join('');
   const startsBroker = [...shells].some(block => ready(block) === BROKER_READY) || /escrowmq serve/.test(all);
-  if (!startsBroker && /7400|npx escrowmq/.test(all)) {
+  if (!startsBroker && /7400|\bescrowmq [a-z]/.test(all)) {
     const commands = 'npx escrowmq serve --publisher memory\n';
     await shell.open({ line: 0, commands, seen: null }, BROKER_READY);
   }

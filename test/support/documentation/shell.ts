@@ -15,14 +15,15 @@ const STEP_WITHIN_MS = 30_000;
 const SEEN_WITHIN_MS = 15_000;
 
 /**
- * `npx escrowmq` is this checkout's, without npm's second of looking for it. curl fails where it is refused, unless the
+ * `escrowmq` is this checkout's, also behind npx, without npm's second of looking for it. curl fails where it is refused, unless the
  * page shows what comes back: then that is what counts, and a connection that breaks (52) may be shown, too.
  */
 const PRELUDE = `
 set -euo pipefail
+escrowmq() { node "$CHECKOUT/broker/bin/escrowmq.js" "$@"; }
 npx() {
   [ "$1" = escrowmq ] || { echo "npx $1: no command of this repository" >&2; return 127; }
-  shift; node "$CHECKOUT/broker/bin/escrowmq.js" "$@"
+  "$@"
 }
 curl() {
   [ -n "$is_shown" ] || { command curl --fail-with-body "$@"; return; }
