@@ -79,6 +79,7 @@ t.test('I21: a parked message is listed, retried, discarded with a reason', need
   t.match(parked.messages, [{ state: 'parked', lastError: /MESSAGE_TOO_LARGE/ }, { state: 'parked' }, { offset: 0 }]);
   t.match(await list(broker, 'parked=true'), [{ id, parked: 2, state: 'committed' }]);
   t.equal((await gauges(broker)).get('escrowmq_messages{state="parked"}'), 2);
+  t.equal((await gauges(broker)).get(`escrowmq_topic_parked_messages{topic="${narrow}"}`), 2);
 
   const retried = await broker.post(`/v1/messages/${id}.0/retry`, { reason: 'limit raised?' });
   t.match(retried, { status: 200, body: { id: `${id}.0`, state: 'ready' } });
