@@ -251,7 +251,9 @@ t.test('docs/errors.md tells the same', async t => {
   t.same([...sections.keys()], Object.keys(ERRORS), 'one heading for each code, in the same order');
   for (const [code, { status, title, retryable, advice }] of Object.entries(ERRORS)) {
     const repeating = retryable ? 'may be repeated' : 'repeating does not help';
-    t.equal(sections.get(code)?.trim(), `${code}\n\n${status} · ${title} · ${repeating}\n\n${advice}`, code);
+    const [name, kind, what, ...rest] = sections.get(code)!.trim().split('\n\n');
+    t.same([name, kind, rest], [code, `${status} · ${title} · ${repeating}`, [`**What to do.** ${advice}`]], code);
+    t.match(what, /^[A-Z`].{40,}\.$/s, `${code}: when it happens`);
   }
 });
 
