@@ -11,6 +11,7 @@ import { AddressPolicy } from './check-back/address-policy.ts';
 import { CheckBack } from './check-back/check-back.ts';
 import { clock } from './clock.ts';
 import { type Config, ConfigError, type KafkaConfig } from './config.ts';
+import { consolePages } from './console/console.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { KafkaPublisher } from './forward/kafka-publisher.ts';
@@ -131,6 +132,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
     metrics,
     // The line that says where the broker listens is our own.
     logger: log.child({}, { level: config.logLevel === 'info' ? 'warn' : config.logLevel }),
+    pages: consolePages({ clock, isSecure: config.tls !== null }),
   });
 
   const closeServer = async (withinMs: number): Promise<void> => {

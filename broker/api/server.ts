@@ -110,5 +110,6 @@ export const buildServer = (settings: ServerSettings): FastifyInstance => {
     await scope.register(errorsPageRoute);
     await scope.register(openApiRoutes);
   });
+  if (settings.pages !== undefined) void app.register(settings.pages);
   return app;
 };

@@ -1,5 +1,5 @@
 /** What the HTTP interface needs of the other parts of the broker, and no more. */
-import type { FastifyBaseLogger } from 'fastify';
+import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify';
 import type { Coordinator } from '../coordinator/coordinator.ts';
 import type { ProducerGroup, Store } from '../store/store.ts';
 import type { Metrics } from './metrics.ts';
@@ -120,4 +120,6 @@ export interface ServerSettings {
   readonly requestTimeoutMs?: number;
   readonly metrics: Metrics;
   readonly logger: FastifyBaseLogger;
+  /** Served beside the interface; what they show and do they get from it by `inject`. */
+  readonly pages?: FastifyPluginAsync;
 }

@@ -1,5 +1,7 @@
 /** Who may do what: every route of the server, in every role. A route without a rule fails here. */
 import t from 'tap';
+import { clock } from '../../broker/clock.ts';
+import { consolePages } from '../../broker/console/console.ts';
 import { type Guarded, tryMatrix } from '../../torture/rights/matrix.ts';
 import { serverRoutes } from '../../torture/rights/route-list.ts';
 import { rulesFor } from '../../torture/rights/rules.ts';
@@ -10,7 +12,8 @@ const KEY = 'an-operator-key-of-at-least-32-characters';
 t.test('every route in every role is answered as the rules say', async t => {
   const routes = await serverRoutes();
   t.ok(routes.length > 35, `${routes.length} routes`);
-  const s = await startServer(t, { operatorKey: KEY, memory: { records: () => [] } });
+  const pages = consolePages({ clock, isSecure: false });
+  const s = await startServer(t, { operatorKey: KEY, memory: { records: () => [] }, pages });
   const broker: Guarded = {
     call: async (method, url, body, key) => {
       const headers: Record<string, string> = key === null ? {} : { authorization: `Bearer ${key}` };

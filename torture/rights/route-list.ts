@@ -2,6 +2,7 @@
 import { Metrics } from '../../broker/api/metrics.ts';
 import { buildServer } from '../../broker/api/server.ts';
 import type { ServerSettings } from '../../broker/api/surroundings.ts';
+import { consolePages } from '../../broker/console/console.ts';
 
 /** Every `METHOD /path/:parameter`, in the order of their registration. */
 export const serverRoutes = async (): Promise<string[]> => {
@@ -12,6 +13,7 @@ export const serverRoutes = async (): Promise<string[]> => {
     clock: { now: () => 0, monotonic: () => 0 },
     operatorKey: null,
     accepting: () => false,
+    pages: consolePages({ clock: { now: () => 0, monotonic: () => 0 }, isSecure: false }),
     metrics: new Metrics(),
     logger: {
       level: 'silent',

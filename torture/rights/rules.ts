@@ -161,6 +161,37 @@ export const rulesWith = (spareKey: string): Rule[] => [
   { route: 'GET /errors', path: '/errors', answers: READ_BY_ALL },
 ];
 
+/** The console knows visitors by their session alone: whoever sends nothing but a key is led to the login. */
+const CONSOLE: readonly (readonly [route: string, path: string, status: number])[] = [
+  ['GET /console/files/:file', '/console/files/console.css', 404],
+  ['GET /console/login', '/console/login', 200],
+  // No form was sent.
+  ['POST /console/login', '/console/login', 415],
+  ['POST /console/logout', '/console/logout', 415],
+  ['GET /console', '/console', 303],
+  ['GET /console/*', '/console/nowhere', 303],
+  ['GET /console/attention', '/console/attention', 303],
+  ['GET /console/live', '/console/live', 303],
+  ['GET /console/search', '/console/search?q=own-read', 303],
+  ['GET /console/transactions', '/console/transactions', 303],
+  ['GET /console/transactions/more', '/console/transactions/more', 303],
+  ['GET /console/transactions/:id', '/console/transactions/own-read', 303],
+  ['GET /console/transactions/:id/now', '/console/transactions/own-read/now', 303],
+  ['POST /console/transactions/:id/commit', '/console/transactions/own-read/commit', 303],
+  ['POST /console/transactions/:id/rollback', '/console/transactions/own-read/rollback', 303],
+  ['POST /console/transactions/:id/check', '/console/transactions/own-read/check', 303],
+  ['POST /console/messages/:id/retry', '/console/messages/own-read.0/retry', 303],
+  ['POST /console/messages/:id/discard', '/console/messages/own-read.0/discard', 303],
+];
+
+const consoleRules: readonly Rule[] = CONSOLE.map(([route, path, status]) => ({
+  route,
+  path,
+  ...(route.startsWith('POST') ? { body: REASON } : {}),
+  answers: { foreign: status, viewer: status, own: status, operator: status },
+  nobody: status,
+}));
+
 /** Pages of the plug-in that shows the document: whatever they are, they are a viewer's. */
 const pageRule = (route: string): Rule => {
   const seen = [200, 302, 404];
@@ -173,7 +204,7 @@ const pageRule = (route: string): Rule => {
 
 /** The rules of every route, and the routes that have none. HEAD is as GET. */
 export const rulesFor = (routes: readonly string[], spareKey: string): { rules: Rule[]; unruled: string[] } => {
-  const written = rulesWith(spareKey);
+  const written = [...rulesWith(spareKey), ...consoleRules];
   const rules: Rule[] = [];
   const unruled: string[] = [];
   for (const route of routes) {
