@@ -1,5 +1,5 @@
 /** What the documentation says to do is done, and what it shows is seen: every block of every page, or a reason why not. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import Database from 'better-sqlite3';
@@ -11,6 +11,7 @@ import { isShell } from '../support/documentation/steps.ts';
 import { typeCheck } from '../support/documentation/type-check.ts';
 import { needsKafka, sharedKafka } from '../support/kafka.ts';
 import { type Block, linksOf } from '../support/markdown.ts';
+import { needsPython } from '../support/python.ts';
 
 t.setTimeout(120_000);
 
@@ -99,12 +100,30 @@ t.test('SQL runs', async t => {
   });
 });
 
+/** Programs that a page may use and a machine may lack, with what says that they are there. */
+const PROGRAMS: Record<string, string[]> = {
+  bash: ['--version'],
+  // 7.76 or newer.
+  curl: ['--fail-with-body', '--version'],
+  openssl: ['version'],
+};
+
+const whyNotFollowed = (commands: string): string | false => {
+  const lacking = Object.entries(PROGRAMS).filter(
+    ([name, args]) =>
+      (name === 'bash' || commands.includes(`${name} `)) && spawnSync(name, args, { stdio: 'ignore' }).status !== 0,
+  );
+  if (lacking.length > 0) return `not there, or too old: ${lacking.map(([name]) => name).join(', ')}`;
+  if (commands.includes('127.0.0.1:9092') && needsKafka.skip) return needsKafka.skip;
+  return commands.includes('python3 ') && needsPython.skip;
+};
+
 for (const [page, blocks] of pages) {
   const shells = blocks.filter(block => isShell(block) && !isExcepted(page, block));
   if (shells.length === 0) continue;
-  const wantsKafka = shells.some(({ text }) => text.includes('127.0.0.1:9092'));
-  t.test(`${page} is followed`, wantsKafka ? needsKafka : {}, async t => {
-    const kafka = wantsKafka ? (await sharedKafka(t)).brokers[0]! : null;
+  const commands = shells.map(({ text }) => text).join('');
+  t.test(`${page} is followed`, { skip: whyNotFollowed(commands) }, async t => {
+    const kafka = commands.includes('127.0.0.1:9092') ? (await sharedKafka(t)).brokers[0]! : null;
     const steps = await followPage(t, { name: page, blocks, exceptions: EXCEPTIONS, terminals: TERMINALS, kafka });
     t.ok(steps >= shells.length, `${steps} steps`);
   });

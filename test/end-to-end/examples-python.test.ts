@@ -1,5 +1,5 @@
 /** The producer by hand in Python: what happens to money and message, also when it is killed around its COMMIT. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -9,21 +9,10 @@ import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
 import { type BrokerProcess, eventually, startBrokerProcess } from '../support/broker-process.ts';
 import { blocksOf } from '../support/markdown.ts';
+import { needsPython } from '../support/python.ts';
 import { temporaryFolder } from '../support/store.ts';
 
 const PROGRAM = resolve('examples/python-by-hand/bank.py');
-const OLDEST_PYTHON = 11;
-
-const whyNot = (): string | false => {
-  try {
-    const version = execFileSync('python3', ['-c', 'import sys; print(sys.version_info.minor)'], { encoding: 'utf8' });
-    return Number(version) < OLDEST_PYTHON && `python3 is older than 3.${OLDEST_PYTHON}`;
-  } catch {
-    return 'there is no python3';
-  }
-};
-const needsPython = { skip: whyNot() };
-
 /** Stands before the broker; `before` is asked about each call, and false makes it be forgotten. */
 const startDoor = async (
   t: Test,

@@ -8,11 +8,14 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../broker-process.ts';
 import { isAsSeen, onlyLooks, type Step } from './steps.ts';
 
 const STEP_WITHIN_MS = 30_000;
 const SEEN_WITHIN_MS = 15_000;
+/** Between two looks, as a reader would. */
+const LOOK_AGAIN_MS = 100;
 
 /**
  * `escrowmq` is this checkout's, also behind npx, without npm's second of looking for it. curl fails where it is refused, unless the
@@ -67,7 +70,19 @@ export class Shell {
       stdio: ['ignore', 'ignore', 'inherit', 'pipe', 'pipe'],
     });
     this.#lines = createInterface({ input: this.#shell.stdio[3] as Readable });
+    process.once('exit', this.#killAll);
   }
+
+  /** Groups of their own do not end with the test by themselves. */
+  readonly #killAll = (): void => {
+    for (const { pid } of [this.#shell, ...this.#terminals]) {
+      try {
+        process.kill(-pid!, 'SIGKILL');
+      } catch {
+        // Nothing of it is left.
+      }
+    }
+  };
 
   #file(commands: string): string {
     const file = join(this.#folder, `.step-${++this.#steps}`);
@@ -99,6 +114,7 @@ export class Shell {
       if (!onlyLooks(step) || Date.now() > deadline) {
         throw new StepError(`The page shows\n${step.seen!.text}and what comes is\n${written}`);
       }
+      await delay(LOOK_AGAIN_MS);
     }
   }
 
@@ -124,14 +140,10 @@ export class Shell {
 
   /** Ends everything that the page began. */
   async close(): Promise<void> {
-    for (const child of [this.#shell, ...this.#terminals]) {
-      const ended = child.exitCode !== null || child.signalCode !== null ? null : once(child, 'exit');
-      try {
-        process.kill(-child.pid!, 'SIGKILL');
-      } catch {
-        // Nothing of it is left.
-      }
-      await ended;
-    }
+    const running = [this.#shell, ...this.#terminals].filter(one => one.exitCode === null && one.signalCode === null);
+    const ended = running.map(one => once(one, 'exit'));
+    this.#killAll();
+    process.off('exit', this.#killAll);
+    await Promise.all(ended);
   }
 }
