@@ -377,12 +377,17 @@ export const readConfig = (args: string[], env: NodeJS.ProcessEnv = process.env)
 /** The value of a flag in the environment, for the commands that talk to a broker; null where it is not set. */
 export const fromEnvironment = (flag: string): string | null => process.env[environmentName(flag)] || null;
 
-/** The settings as `--help` shows them. */
-export const settingsHelp = (): string => {
-  const rows = Object.entries(settings).map(([flag, { value, fallback, help }]) => {
-    const shown = fallback === undefined ? '' : ` (default ${fallback})`;
-    return [`  --${flag}${value ? ` ${value}` : ''}`, `${help}${shown}`] as const;
-  });
-  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
-  return rows.map(([left, right]) => `${left.padEnd(width)}${right}`).join('\n');
+/** What the surroundings ask of whoever writes to a terminal: a width in columns, and no colours. */
+export const terminalWishes = (env: NodeJS.ProcessEnv = process.env): { columns: number | null; noColour: boolean } => {
+  const columns = /^[1-9]\d{0,3}$/.test(env.COLUMNS ?? '') ? Number(env.COLUMNS) : null;
+  return { columns, noColour: (env.NO_COLOR ?? '') !== '' || env.TERM === 'dumb' };
 };
+
+/** The settings as flags of a command: the name of the value, and what help says. */
+export const settingFlags = (): Record<string, { readonly value?: string; readonly help: string }> =>
+  Object.fromEntries(
+    Object.entries(settings).map(([flag, { value, fallback, help, isBoolean }]) => {
+      const text = fallback === undefined ? help : `${help} (default ${fallback})`;
+      return [flag, isBoolean ? { help: text } : { value, help: text }];
+    }),
+  );

@@ -1,31 +1,18 @@
 /** Process entry: the command line, start, close on a signal. */
 import closeWithGrace from 'close-with-grace';
-import { pino } from 'pino';
-import { keysCommand } from './cli/keys.ts';
-import { type Config, ConfigError, fromEnvironment, readConfig, settingsHelp } from './config.ts';
+import { type Logger, pino } from 'pino';
+import type { Broker } from './broker.ts';
+import { commandTable } from './cli/commands.ts';
+import { overview } from './cli/help.ts';
+import { runProgram } from './cli/program.ts';
+import { processTerminal } from './cli/terminal.ts';
+import { type Config, ConfigError, fromEnvironment, readConfig, terminalWishes } from './config.ts';
 import { VERSION } from './version.ts';
 
 const EXIT = { done: 0, failed: 1, wrongUse: 2 } as const;
 /** Everything in hand is finished or given up before this. */
 const STOP_WITHIN_MS = 8_000;
 const EXIT_WITHIN_MS = 9_500;
-
-const HELP = `escrowmq ${VERSION}: transactional messages for Kafka
-
-Usage: escrowmq serve [settings]     runs the broker
-       escrowmq keys create|list|revoke     API keys of a running broker; \`escrowmq keys --help\` says more
-       escrowmq --help | --version
-
-Settings of serve (each also as environment variable: --data-dir is ESCROWMQ_DATA_DIR):
-${settingsHelp()}
-
-Times are written 500ms, 10s, 10m, 72h.
-
-Examples:
-  escrowmq serve --publisher memory
-  escrowmq serve --kafka-brokers kafka-1:9092,kafka-2:9092 --data-dir /var/lib/escrowmq
-  escrowmq keys create --role producer --group bank-a
-`;
 
 const remark = (sentence: string): void => {
   process.stderr.write(`escrowmq: ${sentence}\n`);
@@ -36,23 +23,14 @@ const refuse = (sentences: readonly string[], code: number): never => {
   process.exit(code);
 };
 
-const serve = async (config: Config): Promise<void> => {
+/** Ends the process with a sentence where the broker cannot be had. Rejects with ConfigError. */
+const start = async (config: Config, log: Logger, fatal: (error: Error) => never): Promise<Broker> => {
   // Not for the commands that only call a broker: it takes several times as long to load as they do.
   const { startBroker } = await import('./broker.ts');
   const { DataFolderError } = await import('./store/data-folder.ts');
-  const log = pino({ level: config.logLevel });
-  const fatal = (error: Error): never => {
-    log.fatal({ err: error }, 'the broker cannot go on; what was acknowledged is safe, start it again');
-    process.exit(EXIT.failed);
-  };
-  const starting = startBroker(config, log, fatal);
-  closeWithGrace({ delay: EXIT_WITHIN_MS, logger: false }, async ({ signal, err }) => {
-    if (err) fatal(err);
-    log.info({ event: 'stopping', signal }, `${signal}: finishing what is in hand`);
-    await (await starting).stop(STOP_WITHIN_MS);
-    log.info({ event: 'stopped' }, 'stopped');
-  });
-  await starting.catch((error: unknown) => {
+  try {
+    return await startBroker(config, log, fatal);
+  } catch (error) {
     if (error instanceof ConfigError) throw error;
     if (error instanceof DataFolderError) return refuse([error.message], EXIT.failed);
     const { code, message } = error as NodeJS.ErrnoException;
@@ -60,37 +38,58 @@ const serve = async (config: Config): Promise<void> => {
       return refuse([`${config.host}:${config.port} is taken by another program.`], EXIT.failed);
     if (code === 'EADDRNOTAVAIL') return refuse([`${config.host} is not an address of this machine.`], EXIT.failed);
     return refuse([`cannot start: ${message}`], EXIT.failed);
-  });
+  }
 };
 
-const [command, ...args] = process.argv.slice(2);
-if (command === 'keys') {
-  const write = (text: string): void => void process.stdout.write(text);
-  process.exitCode = await keysCommand(args, { environment: fromEnvironment, write, remark });
-} else if (command === '--version' || command === '-v') {
-  process.stdout.write(`${VERSION}\n`);
-} else if (
-  command === '--help' ||
-  command === '-h' ||
-  command === 'help' ||
-  args.includes('--help') ||
-  args.includes('-h')
-) {
-  process.stdout.write(HELP);
-} else if (command === 'serve') {
+const run = async (config: Config): Promise<void> => {
+  const log = pino({ level: config.logLevel });
+  const fatal = (error: Error): never => {
+    log.fatal({ err: error }, 'the broker cannot go on; what was acknowledged is safe, start it again');
+    process.exit(EXIT.failed);
+  };
+  const starting = start(config, log, fatal);
+  closeWithGrace({ delay: EXIT_WITHIN_MS, logger: false }, async ({ signal, err }) => {
+    if (err) fatal(err);
+    log.info({ event: 'stopping', signal }, `${signal}: finishing what is in hand`);
+    await (await starting).stop(STOP_WITHIN_MS);
+    log.info({ event: 'stopped' }, 'stopped');
+  });
+  await starting;
+};
+
+const serve = async (settings: string[]): Promise<void> => {
   try {
-    await serve(readConfig(args));
+    await run(readConfig(settings));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     refuse([...error.mistakes, 'Nothing was started. `escrowmq --help` lists all settings.'], EXIT.wrongUse);
   }
-} else {
+};
+
+/** Its log is nobody's: what happens is seen by the commands. */
+const startToTry = (settings: string[]): Promise<Broker> => {
+  const fatal = (error: Error): never => refuse([`the broker cannot go on: ${error.message}`], EXIT.failed);
+  return start(readConfig(settings, {}), pino({ level: 'silent' }, { write: () => undefined }), fatal);
+};
+
+const COMMANDS = commandTable({ serve, startToTry });
+
+const args = process.argv.slice(2);
+const { columns, noColour } = terminalWishes();
+const terminal = processTerminal(
+  { environment: fromEnvironment, widthSet: columns, isColourless: noColour },
+  // Whoever read the output has seen enough.
+  () => process.exit(EXIT.done),
+);
+if (args[0] === '--version' || args[0] === '-v') {
+  await terminal.write(`${VERSION}\n`);
+} else if (args[0] === '--help' || args[0] === '-h' || args[0] === 'help') {
+  await terminal.write(overview(`escrowmq ${VERSION}: transactional messages for Kafka`, COMMANDS));
+} else if (args[0] === undefined) {
   refuse(
-    [
-      command === undefined ? 'Say what to do: escrowmq serve, or escrowmq keys.' : `There is no command "${command}".`,
-      '`escrowmq --help` shows what there is.',
-    ],
+    ['Say what to do: escrowmq serve, or escrowmq status.', '`escrowmq --help` shows what there is.'],
     EXIT.wrongUse,
   );
+} else {
+  process.exitCode = await runProgram(COMMANDS, args, terminal);
 }
-process.exitCode ??= EXIT.done;

@@ -34,7 +34,8 @@ const room = (file: string): string => {
 const MAY_IMPORT: Record<string, string[]> = {
   bin: ['main'],
   main: ['broker', 'cli', 'config', 'store', 'version'],
-  cli: ['bulk-act', 'protocol', 'clock'],
+  // The settings and their surroundings are for the doctor alone.
+  cli: ['bulk-act', 'protocol', 'clock', 'config', 'inspection'],
   'bulk-act': ['protocol'],
   broker: [
     'api',
@@ -52,6 +53,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'console',
   ],
   console: ['protocol', 'clock', 'bulk-act', 'version'],
+  inspection: ['check-back', 'config', 'forward', 'store'],
   readiness: ['api', 'coordinator', 'forward'],
   api: ['coordinator', 'store', 'transaction', 'protocol', 'tracing', 'clock', 'version'],
   'check-back': ['coordinator', 'store', 'transaction', 'protocol', 'poller', 'tracing', 'clock'],

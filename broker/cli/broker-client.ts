@@ -1,4 +1,5 @@
 /** One call of the broker's HTTP interface at a time, for people: whatever fails is a sentence. */
+import type { Call } from '../bulk-act.ts';
 import type { Problem } from '../protocol/errors.ts';
 
 export interface BrokerAddress {
@@ -12,6 +13,11 @@ export class CallError extends Error {
   override name = 'CallError';
 }
 
+/** Nothing is known of the call: it may be repeated, and it may have been carried out. */
+export class NoAnswerError extends CallError {
+  override name = 'NoAnswerError';
+}
+
 const ANSWER_WITHIN_MS = 30_000;
 
 const HINTS: Record<string, string> = {
@@ -20,6 +26,7 @@ const HINTS: Record<string, string> = {
 
 const whyNot = (error: Error): string => {
   if (error.name === 'TimeoutError') return `it did not answer within ${ANSWER_WITHIN_MS / 1_000} s`;
+  if (error.name === 'AbortError') return 'it was interrupted';
   const cause = error.cause as { code?: string; message?: string } | undefined;
   return cause?.code ?? cause?.message ?? error.message;
 };
@@ -36,41 +43,81 @@ const refusalOf = (status: number, text: string): string | null => {
   }
 };
 
-/** The body of a 2xx; null where it has none. Rejects with a CallError. */
-export const callBroker = async (
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** Any answer, its body not read. Rejects with a NoAnswerError. */
+export const requestBroker = async (
   { url, key }: BrokerAddress,
-  method: 'GET' | 'POST' | 'DELETE',
+  method: Method,
   path: string,
-  body?: object,
-): Promise<unknown> => {
-  let response: Response;
-  let text: string;
+  body: object | undefined,
+  signal: AbortSignal,
+): Promise<Response> => {
   try {
-    response = await fetch(`${url}${path}`, {
+    return await fetch(`${url}${path}`, {
       method,
       // A redirect would take the key along.
       redirect: 'error',
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+      signal,
       headers: {
         ...(key === null ? {} : { authorization: `Bearer ${key}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    text = await response.text();
   } catch (error) {
-    throw new CallError(`There is no answer from a broker at ${url}: ${whyNot(error as Error)}.`);
+    throw noAnswer(url, error);
   }
-  if (!response.ok) {
-    const refusal = refusalOf(response.status, text);
-    throw new CallError(
-      refusal ?? `What answers at ${url} is no escrowmq broker: ${response.status} to ${method} ${path}.`,
-    );
-  }
+};
+
+export const noAnswer = (url: string, error: unknown): NoAnswerError =>
+  new NoAnswerError(`There is no answer from a broker at ${url}: ${whyNot(error as Error)}.`);
+
+/** What an answer says that is no 2xx. */
+export const refusalIn = async ({ url }: BrokerAddress, response: Response, what: string): Promise<CallError> => {
+  const text = await response.text().catch(() => '');
+  const refusal = refusalOf(response.status, text);
+  return new CallError(refusal ?? `What answers at ${url} is no escrowmq broker: ${response.status} to ${what}.`);
+};
+
+/** The body of a 2xx; null where it has none. Rejects with a CallError. */
+export const callBroker = async (
+  broker: BrokerAddress,
+  method: Method,
+  path: string,
+  body?: object,
+  interrupted?: AbortSignal,
+): Promise<unknown> => {
+  const timeout = AbortSignal.timeout(ANSWER_WITHIN_MS);
+  const signal = interrupted === undefined ? timeout : AbortSignal.any([timeout, interrupted]);
+  const response = await requestBroker(broker, method, path, body, signal);
+  if (!response.ok) throw await refusalIn(broker, response, `${method} ${path}`);
+  const text = await response.text().catch(error => {
+    throw noAnswer(broker.url, error);
+  });
   if (text === '') return null;
   try {
     return JSON.parse(text);
   } catch {
-    throw new CallError(`What answers at ${url} is no escrowmq broker: no JSON to ${method} ${path}.`);
+    throw new CallError(`What answers at ${broker.url} is no escrowmq broker: no JSON to ${method} ${path}.`);
+  }
+};
+
+/** For acts on many: every answer is handed on, also a refusal. */
+export const callOf =
+  (broker: BrokerAddress): Call =>
+  async (method, path, body) => {
+    const response = await requestBroker(broker, method, path, body, AbortSignal.timeout(ANSWER_WITHIN_MS));
+    const text = await response.text().catch(error => {
+      throw noAnswer(broker.url, error);
+    });
+    return { status: response.status, headers: Object.fromEntries(response.headers), body: parsed(text) };
+  };
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
 };

@@ -1,50 +1,50 @@
-/** What the commands that talk to a broker have in common: flags, the broker's address, the key, and how they end. */
+/** From arguments to what a command reads: its flags, its operands, where the broker is, and the key for it. */
 import { readFileSync } from 'node:fs';
-import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+import { parseArgs } from 'node:util';
 import type { BrokerAddress } from './broker-client.ts';
-
-/** Wrong use. Each is a sentence for the person at the keyboard. */
-export class UsageError extends Error {
-  override name = 'UsageError';
-}
-
-/** The terminal. */
-export interface Terminal {
-  /** Of a flag, from the environment; null where it is not set. */
-  environment(flag: string): string | null;
-  write(text: string): void;
-  /** For what is said besides. */
-  remark(sentence: string): void;
-}
-
-/** Common to all commands; `--help` is looked for before. */
-export const COMMON_OPTIONS = {
-  url: { type: 'string' },
-  key: { type: 'string' },
-  'key-file': { type: 'string' },
-  json: { type: 'boolean', default: false },
-} as const satisfies ParseArgsOptionsConfig;
+import type { Command } from './command.ts';
+import { UsageError } from './flags.ts';
+import { Input } from './input.ts';
+import type { Terminal } from './terminal.ts';
 
 const DEFAULT_URL = 'http://127.0.0.1:7400';
 
-/** As node:util's, with its complaints as a UsageError. No flag may be given twice or be empty. */
-export const readArguments = <T extends ParseArgsOptionsConfig>(args: string[], options: T) => {
+/** How many operands: `ID…` is one or more, in brackets none is enough. */
+const operandLimits = (operands: string): readonly [min: number, max: number] => {
+  if (operands === '') return [0, 0];
+  return [operands.startsWith('[') ? 0 : 1, operands.includes('…') ? Number.POSITIVE_INFINITY : 1];
+};
+
+/** No flag may be given twice or be empty. Throws a UsageError. */
+export const readArguments = (command: Command, args: string[]): Input => {
+  const options = Object.fromEntries(
+    Object.entries(command.flags).map(([name, { value }]) => [name, { type: value ? 'string' : 'boolean' } as const]),
+  );
+  let parsed: { values: Record<string, string | boolean | undefined>; positionals: string[] };
   try {
-    const parsed = parseArgs({ args, options, allowPositionals: true, tokens: true });
+    const { tokens, ...found } = parseArgs({ args, options, allowPositionals: true, tokens: true });
+    parsed = found as typeof parsed;
     const seen = new Set<string>();
-    for (const token of parsed.tokens) {
+    for (const token of tokens) {
       if (token.kind !== 'option') continue;
       if (seen.has(token.name)) throw new UsageError(`--${token.name} is given twice.`);
-      if (token.value === '') throw new UsageError(`--${token.name} needs a value.`);
+      if (token.value === '' && !command.flags[token.name]?.mayBeEmpty)
+        throw new UsageError(`--${token.name} needs a value.`);
       seen.add(token.name);
     }
-    return parsed;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code?.startsWith('ERR_PARSE_ARGS'))
       throw new UsageError(message.split('. To specify')[0]!.replace(/\.?$/, '.'));
     throw error;
   }
+  const { operands = '' } = command;
+  const [min, max] = operandLimits(operands);
+  const { positionals } = parsed;
+  if (positionals.length < min) throw new UsageError(`Something is missing: escrowmq ${command.name} ${operands}.`);
+  if (positionals.length > max) throw new UsageError(`"${positionals[max]}" is not expected here.`);
+  if (positionals.includes('')) throw new UsageError('An argument is empty.');
+  return new Input(command, args, positionals, parsed.values);
 };
 
 const brokerUrl = (text: string): string => {
@@ -64,34 +64,17 @@ const keyIn = (file: string): string => {
 };
 
 /** Where the broker is, and the key for it. Flags win over the environment. */
-export const brokerAddress = (
-  flags: { readonly url?: string; readonly key?: string; readonly 'key-file'?: string },
-  { environment }: Terminal,
-): BrokerAddress => {
-  const url = brokerUrl(flags.url ?? environment('url') ?? DEFAULT_URL);
-  const isGiven = flags.key !== undefined || flags['key-file'] !== undefined;
-  const given = isGiven
-    ? flags
-    : { key: environment('key') ?? undefined, 'key-file': environment('key-file') ?? undefined };
-  if (given.key !== undefined && given['key-file'] !== undefined) {
+export const brokerAddress = (input: Input, { environment }: Terminal, defaultUrl = DEFAULT_URL): BrokerAddress => {
+  const url = brokerUrl(input.text('url') ?? environment('url') ?? defaultUrl);
+  const isGiven = input.isSet('key') || input.isSet('key-file');
+  const [plain, file] = isGiven
+    ? [input.text('key'), input.text('key-file')]
+    : [environment('key'), environment('key-file')];
+  if (plain !== null && file !== null) {
     throw new UsageError('Give the key once: --key, --key-file, ESCROWMQ_KEY or ESCROWMQ_KEY_FILE.');
   }
-  const key = given['key-file'] === undefined ? (given.key ?? null) : keyIn(given['key-file']);
+  const key = file === null ? plain : keyIn(file);
   // The key itself must not get into a sentence that somebody keeps.
   if (key !== null && !/^[\x21-\x7e]+$/.test(key)) throw new UsageError('The key must be printable ASCII.');
   return { url, key };
-};
-
-/** Columns as wide as their widest cell. */
-export const table = (rows: readonly (readonly string[])[]): string => {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => row[column]!.length)));
-  return rows
-    .map(
-      row =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column]!))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
 };

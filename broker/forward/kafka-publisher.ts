@@ -13,6 +13,7 @@ import { clock } from '../clock.ts';
 import { acceptedAt, kafkaFault } from './kafka-answer.ts';
 import { KafkaConnection } from './kafka-connection.ts';
 import { type ForwardLog, KafkaContact } from './kafka-contact.ts';
+import { inspectCluster, type KafkaInspection } from './kafka-inspection.ts';
 import { type KafkaRecord, PublishError, type Publisher, type PublisherState, type TopicAnswer } from './publisher.ts';
 
 /** Longer than kafkajs's own time-out of a request, which lets it repeat a send; still bounded if that hangs. */
@@ -20,6 +21,7 @@ const SEND_MS = 45_000;
 const REQUEST_MS = 30_000;
 const CONNECTION_MS = 3_000;
 const LOOK_UP_MS = 5_000;
+const INSPECTION_MS = 30_000;
 /** Repeats inside one send: enough for a leader that moves; the schedule of the lanes does the rest. */
 const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3, factor: 0.2, multiplier: 2 };
 const METADATA_MAX_AGE_MS = 60_000;
@@ -107,6 +109,18 @@ export class KafkaPublisher implements Publisher {
       if (this.#admin === connection) this.#admin = null;
       connection.retire();
       throw new Error(sentence, { cause: error });
+    }
+  }
+
+  /** Not for the broker's own work: for whoever looks before a start. Rejects with a sentence. */
+  async inspect(topics: readonly string[]): Promise<KafkaInspection> {
+    const connection = this.#connect(kafka => kafka.admin());
+    try {
+      return await connection.use(INSPECTION_MS, admin => inspectCluster(admin, topics));
+    } catch (error) {
+      throw new Error(kafkaFault(error).sentence, { cause: error });
+    } finally {
+      connection.retire();
     }
   }
 

@@ -7,17 +7,27 @@ import { acts } from './migrations/003-acts.ts';
 
 const MIGRATIONS: readonly string[] = [initial, keys, acts];
 
+/** The newest version of the schema. */
+export const MIGRATIONS_KNOWN = MIGRATIONS.length;
+
 /** Before this, a reset of the WAL could corrupt the database. */
 const OLDEST_SQLITE = [3, 51, 3] as const;
 /** `PRAGMA synchronous` reads FULL back as this. */
 const SYNCHRONOUS_FULL = 2;
 const CACHE_KIB = 16_384;
 
-const checkVersion = (db: Database.Database): void => {
-  const version = db.prepare('SELECT sqlite_version()').pluck().get() as string;
-  const parts = version.split('.').map(Number);
+/** What is built in, and a sentence where it is too old. */
+export const sqliteFault = (db: Database.Database): { sqliteVersion: string; fault: string | null } => {
+  const sqliteVersion = db.prepare('SELECT sqlite_version()').pluck().get() as string;
+  const parts = sqliteVersion.split('.').map(Number);
   const difference = OLDEST_SQLITE.map((part, i) => (parts[i] ?? 0) - part).find(d => d !== 0) ?? 0;
-  if (difference < 0) throw new DataFolderError(`SQLite ${version} is too old: ${OLDEST_SQLITE.join('.')} is needed.`);
+  const fault = difference < 0 ? `SQLite ${sqliteVersion} is too old: ${OLDEST_SQLITE.join('.')} is needed.` : null;
+  return { sqliteVersion, fault };
+};
+
+const checkVersion = (db: Database.Database): void => {
+  const { fault } = sqliteFault(db);
+  if (fault !== null) throw new DataFolderError(fault);
 };
 
 const migrate = (db: Database.Database): void => {

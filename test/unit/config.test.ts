@@ -2,7 +2,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { ConfigError, environmentName, readConfig, SETTINGS, settingsHelp } from '../../broker/config.ts';
+import {
+  ConfigError,
+  environmentName,
+  readConfig,
+  SETTINGS,
+  settingFlags,
+  terminalWishes,
+} from '../../broker/config.ts';
 
 const mistakesOf = (args: string[], env: NodeJS.ProcessEnv = {}): readonly string[] => {
   try {
@@ -147,10 +154,18 @@ t.test('files: keys, certificates, passwords', async t => {
 });
 
 t.test('help and README name every setting', async t => {
-  const help = settingsHelp();
+  const help = settingFlags();
   const readme = readFileSync('README.md', 'utf8');
   for (const flag of Object.keys(SETTINGS)) {
-    t.ok(help.includes(`--${flag}`), `help: ${flag}`);
+    t.ok(help[flag]?.help, `help: ${flag}`);
     t.ok(readme.includes(`\`--${flag}\``), `README: ${flag}`);
   }
+});
+
+t.test('what the surroundings ask of a terminal', async t => {
+  t.same(terminalWishes({}), { columns: null, noColour: false });
+  t.same(terminalWishes({ COLUMNS: '72', NO_COLOR: '' }), { columns: 72, noColour: false });
+  for (const COLUMNS of ['', '0', '-1', 'wide', '1e3']) t.equal(terminalWishes({ COLUMNS }).columns, null, COLUMNS);
+  t.ok(terminalWishes({ NO_COLOR: '1' }).noColour);
+  t.ok(terminalWishes({ TERM: 'dumb' }).noColour);
 });
