@@ -115,6 +115,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
     topics: catalogue,
     forwarding: forwarder,
     checkBack,
+    backups: store.copies,
     addresses: { judge: url => policy.judgeUrl(url), isLoopback: isLoopbackUrl },
     ...(memory ? { memory } : {}),
     about: {
@@ -154,6 +155,7 @@ export const startBroker = async (config: Config, log: Logger, fatal: (error: Er
     await store.close();
   };
 
+  await store.copies.sweep();
   await forwarder.start();
   catalogue.start();
   checkBack.start();

@@ -64,7 +64,7 @@ export const ParkedQuery = Type.Object(
 export const ActsQuery = Type.Object(
   {
     act: Type.Optional(
-      choice('commit', 'rollback', 'check', 'retry', 'discard', 'create_key', 'revoke_key', 'put_group'),
+      choice('commit', 'rollback', 'check', 'retry', 'discard', 'create_key', 'revoke_key', 'put_group', 'backup'),
     ),
     by: Type.Optional(
       Type.String({

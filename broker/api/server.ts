@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { actRoutes } from './acts.ts';
 import { answerHeaders } from './answer-headers.ts';
 import { attentionRoutes } from './attention.ts';
+import { backupRoutes } from './backup.ts';
 import { batchRoutes } from './batch.ts';
 import { onClientError, refuseOddRequests } from './connection-errors.ts';
 import { errorsPageRoute } from './errors-page.ts';
@@ -49,6 +50,7 @@ const ROUTES = [
   keyRoutes,
   actRoutes,
   attentionRoutes,
+  backupRoutes,
   statusRoutes,
   memoryRecordRoutes,
   healthRoutes,

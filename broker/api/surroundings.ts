@@ -2,6 +2,7 @@
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify';
 import type { Coordinator } from '../coordinator/coordinator.ts';
 import type { ProducerGroup, Store } from '../store/store.ts';
+import type { CopyBegin } from '../store/store-copies.ts';
 import type { Metrics } from './metrics.ts';
 
 /** What is known of a topic: its partitions, that it does not exist, or nothing. */
@@ -51,6 +52,10 @@ export interface Readiness {
   /** `unavailable`: transactions cannot be accepted. */
   readonly status: 'ok' | 'degraded' | 'unavailable';
   readonly checks: Record<string, { status: string; detail?: string }>;
+}
+
+export interface Backups {
+  begin(): CopyBegin;
 }
 
 /** What the broker was started as. */
@@ -104,6 +109,7 @@ export interface ServerSettings {
   readonly topics: Topics;
   readonly forwarding: Forwarding;
   readonly checkBack: CheckTester;
+  readonly backups: Backups;
   readonly addresses: Addresses;
   /** Only with the memory publisher. */
   readonly memory?: MemoryRecords;

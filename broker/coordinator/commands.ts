@@ -108,6 +108,13 @@ export interface RevokeKeyCommand {
   readonly reason: string | null;
 }
 
+/** A copy of the store is about to be made. */
+export interface BackupCommand {
+  readonly type: 'backup';
+  readonly who: string;
+  readonly reason: string;
+}
+
 /** How the last call to a group went: `error` null means that it answered. */
 export interface GroupHealthCommand {
   readonly type: 'group_health';
@@ -140,6 +147,7 @@ export type Command =
   | PutGroupCommand
   | CreateKeyCommand
   | RevokeKeyCommand
+  | BackupCommand
   | GroupHealthCommand
   | TopicSeenCommand
   | ClearBarrierCommand;

@@ -90,6 +90,9 @@ export const decide = (set: WorkingSet, command: Command, moment: Moment): Outco
       return createKey(set, command, moment.now);
     case 'revoke_key':
       return revokeKey(set, command, moment.now);
+    case 'backup':
+      set.act({ at: moment.now, act: 'backup', by: command.who, target: null, group: null, reason: command.reason });
+      return done(true);
     case 'group_health': {
       const group = set.group(command.group);
       if (!group) return refused('PRODUCER_GROUP_NOT_FOUND', `There is no producer group ${command.group}.`);

@@ -100,6 +100,12 @@ export const ERRORS = {
     false,
     'The first key closes a broker that runs without keys: make one of role `operator`, then the others with it.',
   ),
+  BACKUP_RUNNING: entry(
+    409,
+    'A backup is running',
+    true,
+    'Wait until the other one has arrived, or end it: its place is free when its connection is closed.',
+  ),
   BODY_TOO_LARGE: entry(
     413,
     'Too large',

@@ -20,7 +20,7 @@ const CHECKPOINT_PAGES_SHORT = 60;
 const WAL_PAGE_BYTES = 4_096 + 24;
 /** No more than this is the short rest. */
 const REST_PAGES = 1_000;
-/** Of so large a WAL the rest is done between two commits however long it is: the thread does not keep up. */
+/** Of so large a WAL the rest is done between two commits however long it is, unless the thread at least halves it. */
 const MOST_WAL_PAGES = 50_000;
 /** How often, in commits, somebody looks; while room is tight, after each. */
 const LOOK_EVERY = 8;
@@ -45,6 +45,8 @@ export class Checkpointer {
     this.#db = db;
     this.#file = file;
     db.pragma('wal_autocheckpoint = 0');
+    // A WAL that had to grow beyond that gives the rest back once it is begun anew.
+    db.pragma(`journal_size_limit = ${MOST_WAL_PAGES * WAL_PAGE_BYTES}`);
     this.#look = db.prepare('PRAGMA wal_checkpoint(NOOP)');
   }
 
@@ -129,9 +131,14 @@ export class Checkpointer {
     if (failure && failure.code !== 'SQLITE_FULL')
       this.#failure = new Database.SqliteError(failure.message, failure.code);
     if (failure) return;
+    const before = this.#last;
     const { wal, waiting } = this.#state();
-    if (waiting <= REST_PAGES || wal >= MOST_WAL_PAGES) this.#checkpoint();
-    else this.#begin();
+    const doesKeepUp = wal < MOST_WAL_PAGES || waiting < before.waiting / 2;
+    if (waiting <= REST_PAGES) this.#checkpoint();
+    // Somebody still reads what the rest would overwrite, as whoever makes a copy does: the next look tries again.
+    else if (wal - waiting === before.wal - before.waiting) return;
+    else if (doesKeepUp) this.#begin();
+    else this.#checkpoint();
   }
 
   #checkpoint(): void {

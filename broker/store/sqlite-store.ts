@@ -55,6 +55,7 @@ import {
   type StoredAct,
   type Topic,
 } from './store.ts';
+import { StoreCopies } from './store-copies.ts';
 
 /** Rows looked at in one step of a search for ended transactions. */
 const SEARCH_ROWS = 5_000;
@@ -89,7 +90,7 @@ const tellingFull = <T>(write: () => T): T => {
   }
 };
 
-class SqliteStore implements Store {
+export class SqliteStore implements Store {
   readonly #db: Database.Database;
   readonly #release: () => void;
   readonly #file: string;
@@ -100,6 +101,7 @@ class SqliteStore implements Store {
   readonly #counters: Map<string, number>;
   readonly #room: DiskRoom;
   readonly #checkpointer: Checkpointer;
+  readonly copies: StoreCopies;
   readonly #recent: Recent;
   readonly #oldest: SqliteOldest;
 
@@ -118,6 +120,7 @@ class SqliteStore implements Store {
     this.#checkpointer = new Checkpointer(this.#db, folder.databaseFile);
     this.#room = new DiskRoom(folder.path, reserveBytes);
     if (reserveBytes > 0) this.#checkpointer.watch(this.#room);
+    this.copies = new StoreCopies(folder.path, folder.databaseFile, this.#room, () => this.#bytes());
     this.#counters = new Map(this.#sql.counters.all() as [string, number][]);
     this.#oldest = new SqliteOldest(this.#sql, this.#topics, this.#counters);
     const isReady = (this.#counters.get('messages.ready') ?? 0) > 0;
@@ -290,9 +293,16 @@ class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
+    await this.copies.close();
     await this.#checkpointer.close();
     this.#db.close();
     this.#release();
+  }
+
+  /** Of the database, with what is still in the WAL. */
+  #bytes(): number {
+    const pages = this.#db.pragma('page_count', { simple: true }) as number;
+    return pages * (this.#db.pragma('page_size', { simple: true }) as number);
   }
 
   #loaded(transactionIds: Iterable<string>): Loaded {

@@ -63,6 +63,10 @@ const PROVOCATIONS: Partial<Record<ErrorCode, (s: TestServer) => ReturnType<Test
     await s.prepare('h1');
     return s.call('POST', '/v1/transactions/h1/check', REASON);
   },
+  BACKUP_RUNNING: s => {
+    s.store.copies.begin();
+    return s.call('POST', '/v1/backup', REASON);
+  },
   BODY_TOO_LARGE: s => s.call('POST', '/v1/transactions', transaction('i1', { payload: 'x'.repeat(1_000_001) })),
   UNSUPPORTED_MEDIA_TYPE: s => s.call('POST', '/v1/transactions', 'a=b', { 'content-type': 'text/plain' }),
   TOPIC_NOT_FOUND: s => s.call('POST', '/v1/transactions', transaction('j1', { topic: MISSING_TOPIC })),

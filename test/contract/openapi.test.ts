@@ -6,7 +6,7 @@ import Schema from 'typebox/schema';
 import { createGate } from '../../broker/api/gate.ts';
 import { startServer, type TestServer, transaction } from '../support/http-server.ts';
 
-/** The contract's section 3, but for backup. */
+/** The contract's section 3. */
 const ROUTES = [
   'PUT /v1/producer-groups/{group}',
   'GET /v1/producer-groups/{group}',
@@ -24,6 +24,7 @@ const ROUTES = [
   'GET /v1/topics',
   'GET /v1/messages',
   'GET /v1/attention',
+  'POST /v1/backup',
   'GET /v1/acts',
   'GET /v1/status',
   'POST /v1/keys',
@@ -173,6 +174,8 @@ t.test('answers fit their schemas', async t => {
   check('POST /v1/batch', await s.call('POST', '/v1/batch', { operations }));
   check('POST /v1/batch', await s.call('POST', '/v1/batch', {}));
   check('GET /v1/topics', await s.call('GET', '/v1/topics'));
+  check('POST /v1/backup', await s.call('POST', '/v1/backup', REASON));
+  check('POST /v1/backup', await s.call('POST', '/v1/backup', {}));
   check('GET /v1/acts', await s.call('GET', '/v1/acts'));
   check('GET /v1/status', await s.call('GET', '/v1/status'));
   check('GET /v1/memory/records', await s.call('GET', '/v1/memory/records'));

@@ -8,7 +8,7 @@ import type { Readiness, ServerSettings, TopicSight } from '../../broker/api/sur
 import { clock } from '../../broker/clock.ts';
 import type { Coordinator } from '../../broker/coordinator/coordinator.ts';
 import { ERRORS, type ErrorCode, errorAnchor, type Problem } from '../../broker/protocol/errors.ts';
-import type { Store } from '../../broker/store/store.ts';
+import type { SqliteStore } from '../../broker/store/sqlite-store.ts';
 import { VERSION } from '../../broker/version.ts';
 import { openCoordinator, openStore, type Scope } from './store.ts';
 
@@ -41,7 +41,7 @@ const loggerInto = (errors: Logged[]): ServerSettings['logger'] => {
 export interface TestServer {
   readonly app: App;
   readonly coordinator: Coordinator;
-  readonly store: Store;
+  readonly store: SqliteStore;
   readonly metrics: Metrics;
   /** What was logged at `error`. */
   readonly errors: Logged[];
@@ -60,7 +60,9 @@ export interface TestServer {
   park(id: string): Promise<void>;
 }
 
-type Given = Partial<ServerSettings> | ((parts: { coordinator: Coordinator; store: Store }) => Partial<ServerSettings>);
+type Given =
+  | Partial<ServerSettings>
+  | ((parts: { coordinator: Coordinator; store: SqliteStore }) => Partial<ServerSettings>);
 
 /** Every part can be replaced; what is not given is a double that says yes. Closed with the test. */
 export const startServer = async (t: Scope, given: Given = {}, dataDir?: string): Promise<TestServer> => {
@@ -112,6 +114,7 @@ export const startServer = async (t: Scope, given: Given = {}, dataDir?: string)
       source: 'escrowmq',
       retentionMs: 259_200_000,
     },
+    backups: store.copies,
     readiness: () => state.readiness,
     accepting: () => state.accepting,
     operatorKey: null,

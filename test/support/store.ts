@@ -7,7 +7,7 @@ import { clock } from '../../broker/clock.ts';
 import type { PrepareCommand, ResolveCommand } from '../../broker/coordinator/commands.ts';
 import { Coordinator, type CoordinatorSettings } from '../../broker/coordinator/coordinator.ts';
 import { newGroup } from '../../broker/coordinator/key-decisions.ts';
-import { openSqliteStore } from '../../broker/store/sqlite-store.ts';
+import { openSqliteStore, type SqliteStore } from '../../broker/store/sqlite-store.ts';
 import type { ProducerGroup, Store } from '../../broker/store/store.ts';
 import { contentDigest, type DigestedMessage } from '../../broker/transaction/content.ts';
 
@@ -20,7 +20,7 @@ export const temporaryFolder = (t: Scope): string => {
   return folder;
 };
 
-export const openStore = (t: Scope, dataDir = temporaryFolder(t)): Store => {
+export const openStore = (t: Scope, dataDir = temporaryFolder(t)): SqliteStore => {
   const store = openSqliteStore({ dataDir });
   t.teardown(() => store.close());
   return store;

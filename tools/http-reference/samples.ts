@@ -50,6 +50,7 @@ const STORY: [operationId: string, address: string, body?: unknown][] = [
   ['listMessages', '/v1/messages?state=parked'],
   ['retry', '/v1/messages/transfer-45.0/retry', REASON],
   ['discard', '/v1/messages/transfer-46.0/discard', REASON],
+  ['backup', '/v1/backup', { reason: 'nightly' }],
   ['listRecords', '/v1/memory/records?topic=transfers&after=0'],
   ['createKey', '/v1/keys', { role: 'operator', reason: 'first key' }],
 ];

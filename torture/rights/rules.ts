@@ -147,6 +147,7 @@ export const rulesWith = (spareKey: string): Rule[] => [
   { route: 'GET /v1/messages', path: '/v1/messages?state=parked', answers: FOR_VIEWERS },
   { route: 'GET /v1/messages', path: `/v1/messages?state=parked&group=own&topic=${OWN_TOPIC}`, answers: FOR_VIEWERS },
   { route: 'GET /v1/attention', path: '/v1/attention', answers: FOR_VIEWERS },
+  { route: 'POST /v1/backup', path: '/v1/backup', body: REASON, answers: forOperator(200) },
   { route: 'GET /v1/acts', path: '/v1/acts', answers: FOR_VIEWERS },
   { route: 'GET /v1/acts', path: '/v1/acts?group=own', answers: FOR_VIEWERS },
   { route: 'GET /v1/status', path: '/v1/status', answers: FOR_VIEWERS },
