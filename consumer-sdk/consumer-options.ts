@@ -1,5 +1,6 @@
 /** Every option of a consumer: default, unit, limit. */
 import type { ConsumerConfig, Kafka } from 'kafkajs';
+import { type OpenTelemetry, type Spans, spansThrough } from '../broker/protocol/spans.ts';
 import type { BackOff } from './back-off.ts';
 import { InvalidOptionError } from './consumer-errors.ts';
 import type { Inbox } from './inbox/inbox.ts';
@@ -61,6 +62,11 @@ export interface ConsumerOptions<Tx> {
   /** Further options of kafkajs's consumer, like `sessionTimeout`, `maxBytesPerPartition` or `rackId`. */
   kafkaConsumer?: Omit<ConsumerConfig, 'groupId' | 'retry' | 'allowAutoTopicCreation'>;
   logger?: ConsumerLogger;
+  /**
+   * Your own `import * as opentelemetry from '@opentelemetry/api'`: each try to handle a message is then a span in the trace
+   * that its record carries, and what the handler traces hangs below it.
+   */
+  opentelemetry?: OpenTelemetry;
 }
 
 export interface ConsumerSettings<Tx> {
@@ -81,6 +87,8 @@ export interface ConsumerSettings<Tx> {
   readonly silentAfterMs: number;
   readonly kafkaConsumer: Omit<ConsumerConfig, 'groupId'>;
   readonly logger: ConsumerLogger;
+  /** Null: none are wanted. */
+  readonly spans: Spans | null;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -154,5 +162,6 @@ export const consumerSettings = <Tx>(options: ConsumerOptions<Tx>): ConsumerSett
     silentAfterMs: wholeNumber('silentAfterMs', options.silentAfterMs, 2 * rebalanceMs + 30_000, 1, DAY_MS),
     kafkaConsumer: { maxWaitTimeInMs: 500, ...kafkaConsumer },
     logger,
+    spans: spansThrough(options.opentelemetry, '@escrowmq/consumer', InvalidOptionError),
   };
 };

@@ -3,6 +3,14 @@
  * id)` in the same database transaction as the effect, so that each effect happens once.
  */
 
+export type {
+  ApiSpan,
+  ApiTracer,
+  OpenTelemetry,
+  SpanAttributes,
+  SpanContext,
+  TraceState,
+} from '../broker/protocol/spans.ts';
 export { type LocalTransactionCode, LocalTransactionError } from '../local-transaction/local-database.ts';
 export type { SqlText, SqlTool } from '../local-transaction/sql-tool.ts';
 export { createConsumer, type EscrowConsumer } from './consumer.ts';

@@ -6,6 +6,14 @@
  */
 
 export { TIMESTAMP_TOLERANCE_MS, verifySignature } from '../broker/protocol/signature.ts';
+export type {
+  ApiSpan,
+  ApiTracer,
+  OpenTelemetry,
+  SpanAttributes,
+  SpanContext,
+  TraceState,
+} from '../broker/protocol/spans.ts';
 export * from '../broker/protocol/wire.ts';
 export type { BetterSqlite3 } from '../local-transaction/better-sqlite3.ts';
 export {

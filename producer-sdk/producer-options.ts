@@ -1,10 +1,11 @@
 /** Every setting of a producer: default, unit, limit. */
 import { isLoopbackUrl } from '../broker/protocol/loopback.ts';
 import { secretKey } from '../broker/protocol/signature.ts';
+import type { Spans } from '../broker/protocol/spans.ts';
 import type { ProducerGroupInput } from '../broker/protocol/wire.ts';
 import { InvalidCallError } from './client/client-errors.ts';
 import { isId } from './client/operation-text.ts';
-import type { ClientOptions } from './client/settings.ts';
+import { type ClientOptions, clientSpans } from './client/settings.ts';
 import type { VerdictSource } from './fence/fence.ts';
 import type { SqlFence } from './fence/sql-fence.ts';
 import { type WrittenCheck, WrittenChecks } from './fence/written-check.ts';
@@ -52,6 +53,7 @@ export interface ProducerSettings<Tx> {
   readonly confirmMs: number;
   readonly latePrepareMs: number;
   readonly onContradiction: (error: OutcomeContradicted) => void;
+  readonly spans: Spans | null;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -108,5 +110,6 @@ export const producerSettings = <Tx>(options: ProducerOptions<Tx>): ProducerSett
     confirmMs: milliseconds('confirmMs', options.confirmMs, 1_000, 0),
     latePrepareMs: milliseconds('latePrepareMs', options.latePrepareMs, 3_000, 1),
     onContradiction: options.onContradiction ?? uncaught,
+    spans: clientSpans(options),
   };
 };

@@ -14,6 +14,7 @@ import {
   wasNeverSent,
 } from './client/client-errors.ts';
 import { PREPARE_WINDOW_MS } from './client/dispatcher.ts';
+import { inActiveTrace } from './client/draft-trace.ts';
 import { isId, type TransactionDraft } from './client/operation-text.ts';
 import type { ClientLogger } from './client/settings.ts';
 import { newTransactionId } from './client/transaction-id.ts';
@@ -41,6 +42,7 @@ import {
 } from './producer-options.ts';
 import { Registration } from './registration.ts';
 import { commitAtBroker, type Ended, rollbackAtBroker } from './settlement.ts';
+import { inTransactionSpan } from './transaction-span.ts';
 
 /** How long the fence may take to say how a transaction ended. */
 const DECIDE_MS = 3_000;
@@ -98,7 +100,8 @@ export class Producer<Tx> {
    * with the client's errors when nothing could be prepared, and then the function has not run.
    */
   transaction<T>(options: TransactionOptions, business: Business<Tx, T>): Promise<Completed<T>> {
-    return this.#track(this.#transaction(options, business));
+    const { spans, group } = this.#settings;
+    return this.#track(inTransactionSpan(spans, group, options, traced => this.#transaction(traced, business)));
   }
 
   /**
@@ -119,9 +122,10 @@ export class Producer<Tx> {
 
   /** Answers the broker's check-backs, in any HTTP server. */
   checkHandler(): CheckHandler {
-    const { group, checkSecret, source } = this.#settings;
+    const { group, checkSecret, source, spans } = this.#settings;
     return checkHandler({
       group,
+      spans,
       secret: checkSecret,
       logger: this.#logger,
       judge: (ids, ms) => source.judge(ids, ms),
@@ -337,7 +341,8 @@ export class Producer<Tx> {
     await this.ready();
     this.#judgeGroup(draft);
     const messages = Array.isArray(draft.messages) ? draft.messages.map(kept) : draft.messages;
-    const complete = { ...draft, id, messages, group: this.#settings.group };
+    const { group, spans } = this.#settings;
+    const complete = inActiveTrace({ ...draft, id, messages, group }, spans);
     this.#openings.add(id, complete);
     try {
       return await this.client.prepare(complete, options);

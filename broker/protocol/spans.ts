@@ -127,9 +127,26 @@ export class Span {
     quietly(() => this.#span?.addEvent(name, attributes));
   }
 
+  /**
+   * As `run`, and ends with what the work resolves or rejects with, which is passed on unchanged. `result`: what the span says
+   * of a success.
+   */
+  async during<T>(work: () => Promise<T>, result: (value: T) => SpanAttributes): Promise<T> {
+    try {
+      const value = await this.run(work);
+      this.set(result(value));
+      return value;
+    } catch (error) {
+      this.fail(error);
+      throw error;
+    } finally {
+      this.end();
+    }
+  }
+
   /** Whatever is thrown. */
   fail(error: unknown): void {
-    this.failAs(typeOf(error), error instanceof Error ? error.message : String(error));
+    quietly(() => this.failAs(typeOf(error), error instanceof Error ? error.message : String(error)));
   }
 
   /** `type` comes from a small set, `message` is for people. */
@@ -206,3 +223,17 @@ export class Spans {
     return spanContext === undefined ? NO_TRACE : traceText(this.#api, spanContext);
   }
 }
+
+/** Null without an API. Throws the error of that class where it is none. */
+export const spansThrough = (
+  api: OpenTelemetry | undefined,
+  name: string,
+  Refusal: new (message: string) => Error,
+): Spans | null => {
+  if (api === undefined) return null;
+  const used: unknown[] = [api?.trace?.getTracer, api?.context?.with, api?.createTraceState];
+  if (used.some(part => typeof part !== 'function')) {
+    throw new Refusal("opentelemetry must be the whole module: import * as opentelemetry from '@opentelemetry/api'.");
+  }
+  return new Spans(api, api.trace.getTracer(name));
+};

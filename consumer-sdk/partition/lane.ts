@@ -19,6 +19,7 @@ import { type Identity, objection, ownIdentity, positionIdentity } from '../reco
 import { messageOf } from '../record/message.ts';
 import { type Handler, handleOnce, type Outcome } from './handling.ts';
 import type { PartitionState } from './partition-state.ts';
+import { ProcessSpan } from './process-span.ts';
 import type { Turns } from './turns.ts';
 
 /** How often what became of messages, since the consumer was made. */
@@ -53,6 +54,12 @@ export const after = (offset: string): string => String(BigInt(offset) + 1n);
 
 /** What to do with a record before anybody handles it. */
 type Admission = { readonly identity: Identity; readonly poison?: PoisonError } | 'skip';
+
+interface Tried {
+  readonly outcome: Outcome;
+  /** Null: none is wanted. */
+  readonly span: ProcessSpan | null;
+}
 
 export class Lane<Tx> {
   readonly state: PartitionState;
@@ -111,21 +118,26 @@ export class Lane<Tx> {
       return true;
     }
     while (!this.isStopped) {
-      const outcome: Outcome | null =
+      const tried: Tried | null =
         admission.poison !== undefined
-          ? { kind: 'failed', error: admission.poison, fault: 'poison' }
+          ? { outcome: { kind: 'failed', error: admission.poison, fault: 'poison' }, span: null }
           : await this.#handle(message, admission.identity);
-      if (outcome === null) return false;
-      if (outcome.kind === 'fatal') {
-        this.stop();
-        this.#parts.onFatal(outcome.error);
-        return false;
+      if (tried === null) return false;
+      const { outcome, span } = tried;
+      try {
+        if (outcome.kind === 'fatal') {
+          this.stop();
+          this.#parts.onFatal(outcome.error);
+          return false;
+        }
+        if (outcome.kind !== 'failed') {
+          counts[outcome.kind === 'handled' ? 'handled' : 'repeats'] += 1;
+          return true;
+        }
+        if (await this.#failed(message, admission.identity, outcome, span)) return true;
+      } finally {
+        span?.end();
       }
-      if (outcome.kind !== 'failed') {
-        counts[outcome.kind === 'handled' ? 'handled' : 'repeats'] += 1;
-        return true;
-      }
-      if (await this.#failed(message, admission.identity, outcome)) return true;
     }
     return false;
   }
@@ -147,23 +159,27 @@ export class Lane<Tx> {
   }
 
   /** Null: stopped before it began. */
-  #handle(message: KafkaMessage, identity: Identity): Promise<Outcome | null> {
+  #handle(record: KafkaMessage, identity: Identity): Promise<Tried | null> {
     const { settings, handler, turns, abort } = this.#parts;
     const { topic, partition } = this.state;
     return turns.take(async () => {
       if (this.isStopped) return null;
-      return handleOnce({
-        inbox: settings.inbox,
-        key: {
-          consumer_group: settings.storedGroup,
-          source: identity.storedSource,
-          message_id: identity.storedId,
-        },
-        message: messageOf(topic, partition, message, identity),
-        handler,
-        timeoutMs: settings.handlerTimeoutMs,
-        signal: abort,
-      });
+      const message = messageOf(topic, partition, record, identity);
+      const once = (): Promise<Outcome> =>
+        handleOnce({
+          inbox: settings.inbox,
+          key: {
+            consumer_group: settings.storedGroup,
+            source: identity.storedSource,
+            message_id: identity.storedId,
+          },
+          message,
+          handler,
+          timeoutMs: settings.handlerTimeoutMs,
+          signal: abort,
+        });
+      const span = ProcessSpan.start(settings, message);
+      return { outcome: await (span === null ? once() : span.handle(once)), span };
     });
   }
 
@@ -172,6 +188,7 @@ export class Lane<Tx> {
     message: KafkaMessage,
     identity: Identity,
     { error, fault }: Extract<Outcome, { kind: 'failed' }>,
+    span: ProcessSpan | null,
   ): Promise<boolean> {
     const { settings, counts } = this.#parts;
     const { topic, partition } = this.state;
@@ -186,10 +203,12 @@ export class Lane<Tx> {
       const say = setback.isPoison ? 'error' : 'warn';
       const next = setback.isPoison ? 'poison without a dead-letter topic: the partition waits' : 'tried again';
       settings.logger[say]({ ...where, attempts, failures, waitMs: Math.round(waitMs), error: setback.error }, next);
+      span?.retry(waitMs, attempts);
       await pause(waitMs, this.#stop.signal);
       return false;
     }
     if (!(await this.#bury(message, identity, error, where))) return false;
+    span?.deadLetter(settings.deadLetterTopic, setback.attempts);
     counts.deadLettered += 1;
     return true;
   }

@@ -4,6 +4,8 @@
  */
 import { isLoopbackHost } from '../../broker/protocol/loopback.ts';
 import { verifySignature } from '../../broker/protocol/signature.ts';
+import { SPAN_KIND, type SpanAttributes, type Spans } from '../../broker/protocol/spans.ts';
+import { traceContext } from '../../broker/protocol/trace-context.ts';
 import type { Resolution } from '../../broker/protocol/wire.ts';
 import { isId } from '../client/operation-text.ts';
 import type { ClientLogger } from '../client/settings.ts';
@@ -21,6 +23,7 @@ export interface CheckOptions {
   /** Null: calls need no signature, so only this machine is answered. */
   readonly secret: string | null;
   readonly logger: ClientLogger | null;
+  readonly spans: Spans | null;
   judge(ids: readonly string[], withinMs: number): Promise<Map<string, Resolution>>;
 }
 
@@ -48,7 +51,33 @@ const parsed = (body: CheckCall['body']): unknown => {
   }
 };
 
-const answerTo = async (call: CheckCall, { group, secret, logger, judge }: CheckOptions): Promise<CheckReply> => {
+/** A call about one transaction says in which trace it is; any other belongs where its server's own span is. */
+const inCheckSpan = (
+  { headers }: CheckCall,
+  { group, ids }: Asked,
+  { spans, judge }: CheckOptions,
+): Promise<Map<string, Resolution>> => {
+  if (spans === null) return judge(ids, ANSWER_MS);
+  const [first] = ids;
+  const span = spans.start('check', {
+    kind: SPAN_KIND.server,
+    trace: traceContext(headers.traceparent, headers.tracestate),
+    attributes: {
+      'messaging.system': 'escrowmq',
+      'messaging.operation.name': 'check',
+      'escrowmq.group': group,
+      'escrowmq.check.asked': ids.length,
+      ...(first !== undefined && ids.length === 1 ? { 'escrowmq.transaction.id': first } : {}),
+    },
+  });
+  return span.during(
+    () => judge(ids, ANSWER_MS),
+    (answers): SpanAttributes => (ids.length === 1 ? { 'escrowmq.check.answer': answers.get(first!) ?? 'none' } : {}),
+  );
+};
+
+const answerTo = async (call: CheckCall, options: CheckOptions): Promise<CheckReply> => {
+  const { group, secret, logger } = options;
   if (call.method !== 'POST') return refusal(405, 'Check-backs are POST requests.');
   if (secret === null) {
     if (call.localAddress !== null && !isLoopbackHost(call.localAddress.replace(/^::ffff:/, ''))) {
@@ -75,7 +104,7 @@ const answerTo = async (call: CheckCall, { group, secret, logger, judge }: Check
   if (asked === null) return refusal(400, 'This is not a check-back.');
   if (asked.group !== group) return refusal(409, `This handler answers for ${group}.`);
   try {
-    const answers = await judge(asked.ids, ANSWER_MS);
+    const answers = await inCheckSpan(call, asked, options);
     const resolutions = [...answers].map(([transactionId, resolution]) => ({ transactionId, resolution }));
     return { status: 200, body: { group, resolutions } };
   } catch (error) {

@@ -9,6 +9,7 @@ import { clock } from '../clock.ts';
 import { Call, type CallOptions, type Outcome } from './call.ts';
 import { CallAbortedError, InvalidCallError } from './client-errors.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { inActiveTrace } from './draft-trace.ts';
 import { Connections } from './exchange.ts';
 import { isId, type OperationText, prepareText, resolutionText, type TransactionDraft } from './operation-text.ts';
 import { type ClientOptions, type ClientSettings, clientSettings, wholeNumber } from './settings.ts';
@@ -54,7 +55,8 @@ export class Client {
   async prepare(draft: TransactionDraft, options: CallOptions = {}): Promise<Prepared> {
     const id = draft.id === undefined ? newTransactionId() : judgedId(draft.id, 'id');
     const group = judgedId(draft.group ?? this.#settings.group, 'group');
-    const { status, body } = await this.#operate('prepare', id, prepareText(draft, id, group), options);
+    const text = prepareText(inActiveTrace(draft, this.#settings.spans), id, group);
+    const { status, body } = await this.#operate('prepare', id, text, options);
     return { ...body, isNew: status === 201 };
   }
 

@@ -1,4 +1,5 @@
 /** Every setting of a client: default, unit, limit. */
+import { type OpenTelemetry, type Spans, spansThrough } from '../../broker/protocol/spans.ts';
 import { InvalidCallError } from './client-errors.ts';
 import { isId } from './operation-text.ts';
 
@@ -36,14 +37,24 @@ export interface ClientOptions {
   /** How long one request may take before its connection is given up and it is sent again. Default 10,000. */
   requestTimeoutMs?: number;
   logger?: ClientLogger;
+  /**
+   * Your own `import * as opentelemetry from '@opentelemetry/api'`: a prepare then carries the trace that its caller is in,
+   * and a producer makes spans. Left out: a prepare carries what it is given.
+   */
+  opentelemetry?: OpenTelemetry;
 }
 
-export type ClientSettings = Required<Omit<ClientOptions, 'url' | 'key' | 'group' | 'logger'>> & {
+export type ClientSettings = Required<Omit<ClientOptions, 'url' | 'key' | 'group' | 'logger' | 'opentelemetry'>> & {
   readonly url: URL;
   readonly key: string | null;
   readonly group: string | null;
   readonly logger: ClientLogger | null;
+  readonly spans: Spans | null;
 };
+
+/** Null without the option. Throws an InvalidCallError where it is something else. */
+export const clientSpans = ({ opentelemetry }: Pick<ClientOptions, 'opentelemetry'>): Spans | null =>
+  spansThrough(opentelemetry, '@escrowmq/producer', InvalidCallError);
 
 const MIB = 1024 * 1024;
 
@@ -86,6 +97,7 @@ export const clientSettings = (options: ClientOptions): ClientSettings => {
     key,
     group,
     logger,
+    spans: clientSpans(options),
     lingerMs: number('lingerMs'),
     maxInFlight: number('maxInFlight'),
     maxBatch: number('maxBatch'),

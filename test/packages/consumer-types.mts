@@ -13,6 +13,7 @@ import {
   replayDeadLetters,
   sqlInbox,
 } from '@escrowmq/consumer';
+import * as opentelemetry from '@opentelemetry/api';
 import Database from 'better-sqlite3';
 import { Kafka, type KafkaMessage } from 'kafkajs';
 import mysql from 'mysql2/promise';
@@ -59,6 +60,10 @@ const onTool = createConsumer({
   }),
 });
 onTool.run((_, tx) => isTrue<Same<typeof tx, Session>>());
+
+createConsumer({ ...common, inbox: pgInbox(new pg.Pool()), opentelemetry });
+// @ts-expect-error a part of the module is not enough
+createConsumer({ ...common, inbox: pgInbox(new pg.Pool()), opentelemetry: { trace: opentelemetry.trace } });
 
 // @ts-expect-error an inbox is needed
 createConsumer({ ...common });

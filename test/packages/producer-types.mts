@@ -19,6 +19,7 @@ import {
   type TransactionDetail,
   verifySignature,
 } from '@escrowmq/producer';
+import * as opentelemetry from '@opentelemetry/api';
 import Database from 'better-sqlite3';
 import mysql from 'mysql2/promise';
 import pg from 'pg';
@@ -90,6 +91,10 @@ createProducer({ url, group: 'e', check: () => 'maybe' });
 createProducer({ url, check: () => 'unknown' });
 // @ts-expect-error a setting that does not exist
 createProducer({ url, group: 'e', check: () => 'unknown', checkAddress: url });
+createProducer({ url, group: 'e', check: () => 'unknown', opentelemetry });
+createClient({ url, opentelemetry });
+// @ts-expect-error a part of the module is not enough
+createClient({ url, opentelemetry: { trace: opentelemetry.trace } });
 // @ts-expect-error a pool with callbacks has no promises to wait for
 pgFence({ connect: (done: () => void) => done() });
 
