@@ -13,6 +13,8 @@ export const EXCEPTIONS: readonly Exception[] = [
 
 /** Brokers are known without being named here. */
 export const TERMINALS: readonly Terminal[] = [
+  { page: 'examples/transfer/README.md', begins: 'node examples/transfer/bank-a.ts', ready: /^listening http/m },
+  { page: 'examples/transfer/README.md', begins: 'node examples/transfer/bank-b.ts', ready: /^listening http/m },
   { page: 'examples/python-by-hand/README.md', begins: 'python3 examples', ready: /^listening http/m },
   { page: 'docs/start.md', begins: 'node examples/transfer/bank-a.ts', ready: /^listening http/m },
   { page: 'docs/start.md', begins: 'node --import ./examples/transfer/power-cut.ts', ready: /^listening http/m },
