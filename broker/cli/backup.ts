@@ -11,19 +11,32 @@ import { bytesText, jsonLine, plain } from './terminal-text.ts';
 
 /** How every SQLite database begins. */
 const HEADER = Buffer.from('SQLite format 3\0', 'latin1');
-/** A copy that does not grow for so long is given up. */
+/** How long the broker may take to make the copy, and then keep us waiting for a further part of it. */
+const MADE_WITHIN_MS = 3_600_000;
 const STALLED_MS = 60_000;
 const PRIVATE = 0o600;
 
-/** Aborts when nothing happened for a while, or somebody interrupts. */
+/** Aborts when nothing happens for too long, or somebody interrupts. */
 const watchdog = (interrupted: AbortSignal) => {
   const stall = new AbortController();
-  const timer = setTimeout(() => stall.abort(new Error(`nothing came for ${STALLED_MS / 1_000} s`)), STALLED_MS);
+  const over = (ms: number): NodeJS.Timeout =>
+    setTimeout(() => stall.abort(new Error(`nothing came for ${ms / 1_000} s`)), ms);
+  let timer = over(MADE_WITHIN_MS);
   return {
     signal: AbortSignal.any([stall.signal, interrupted]),
-    seen: (): void => void timer.refresh(),
+    seen: (): void => {
+      clearTimeout(timer);
+      timer = over(STALLED_MS);
+    },
     end: (): void => clearTimeout(timer),
   };
+};
+
+/** The copy is made before the first byte of the answer: that may take longer than fetch is willing to wait by itself. */
+const patientFetch = async (): Promise<typeof fetch> => {
+  const { Agent, fetch: fetchOf } = await import('undici');
+  const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  return ((url: string, init: object) => fetchOf(url, { ...init, dispatcher })) as typeof fetch;
 };
 
 const createPart = async (path: string): Promise<FileHandle> => {
@@ -37,6 +50,14 @@ const createPart = async (path: string): Promise<FileHandle> => {
   }
 };
 
+const append = async (file: FileHandle, chunk: Uint8Array): Promise<void> => {
+  try {
+    await file.writeFile(chunk);
+  } catch (error) {
+    throw new CallError(`The copy cannot be written (${(error as NodeJS.ErrnoException).code}).`);
+  }
+};
+
 /** Everything that comes, on the disk. Resolves with the number of bytes. */
 const receive = async (
   broker: BrokerAddress,
@@ -46,23 +67,24 @@ const receive = async (
 ): Promise<number> => {
   const dog = watchdog(terminal.interrupted);
   try {
-    const response = await requestBroker(broker, 'POST', '/v1/backup', { reason }, dog.signal);
+    terminal.progress('The broker makes the copy');
+    const call = await patientFetch();
+    const response = await requestBroker(broker, 'POST', '/v1/backup', { reason }, dog.signal, call);
     if (!response.ok) throw await refusalIn(broker, response, 'POST /v1/backup');
     const length = Number(response.headers.get('content-length') ?? Number.NaN);
+    if (!Number.isSafeInteger(length)) throw new CallError('The broker does not say how long the copy is.');
     let received = 0;
     let head = Buffer.alloc(0);
     try {
       for await (const chunk of response.body!) {
         dog.seen();
         if (head.length < HEADER.length) head = Buffer.concat([head, chunk]).subarray(0, HEADER.length);
-        await file.writeFile(chunk);
+        await append(file, chunk);
         received += chunk.length;
         terminal.progress(`${bytesText(received)} of ${bytesText(length)}`);
       }
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code?.startsWith('E')) throw new CallError(`The copy cannot be written (${code}).`);
-      throw noAnswer(broker.url, error);
+      throw error instanceof CallError ? error : noAnswer(broker.url, error);
     }
     if (received !== length) throw new CallError(`${received} bytes came instead of ${length}: the copy is not whole.`);
     if (!head.equals(HEADER)) throw new CallError('What came is no SQLite database.');
@@ -102,13 +124,14 @@ after the copy is missing then, is asked about again, and may be forwarded again
     let bytes: number;
     try {
       bytes = await receive(broker, reason, file, terminal);
+      if (existsSync(path)) throw new CallError(`${path} was made meanwhile, and is not overwritten.`);
+      await rename(part, path);
     } catch (error) {
-      await file.close();
       await unlink(part);
       throw error;
+    } finally {
+      await file.close();
     }
-    await file.close();
-    await rename(part, path);
     await syncFolderOf(path);
     const isJson = input.isSet('json');
     await terminal.write(isJson ? jsonLine({ file: path, bytes }) : `${plain(path)}: ${bytesText(bytes)}.\n`);

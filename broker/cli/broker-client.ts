@@ -52,9 +52,10 @@ export const requestBroker = async (
   path: string,
   body: object | undefined,
   signal: AbortSignal,
+  call: typeof fetch = fetch,
 ): Promise<Response> => {
   try {
-    return await fetch(`${url}${path}`, {
+    return await call(`${url}${path}`, {
       method,
       // A redirect would take the key along.
       redirect: 'error',
