@@ -25,7 +25,7 @@ const assertContents = (folder: PackageFolder, paths: readonly string[]): void =
   const isBroker = folder === 'broker';
   const wanted = [
     ...WITH_EVERY_PACKAGE,
-    ...(isBroker ? ['bin/', 'dist/'] : [`dist/${folder}/`, 'dist/local-transaction/']),
+    ...(isBroker ? ['bin/', 'dist/', 'dist/console/static/'] : [`dist/${folder}/`, 'dist/local-transaction/']),
   ];
   const lacks = wanted.filter(part => !paths.some(path => path.startsWith(part)));
   const welcome = isBroker ? ['bin', 'dist'] : [folder, ...CARRIED].map(part => `dist/${part}`);
