@@ -26,8 +26,9 @@ if (engine === null) {
   process.exit(2);
 }
 if (values.build !== false) await engine.build(tag, '.');
-const seen = [...(await smokeTest(engine, tag)), `is ${await engine.size(tag)} MB large, with its base`];
-for (const sentence of seen) console.log(`${tag} ${sentence}`);
+const seen = await smokeTest(engine, tag);
+for (const sentence of [...seen, `is ${await engine.size(tag)} MB large, with its base`])
+  console.log(`${tag} ${sentence}`);
 
 if (values.record) {
   const day = new Date().toISOString().slice(0, 10);
