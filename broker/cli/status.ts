@@ -4,7 +4,7 @@ import { callBroker } from './broker-client.ts';
 import type { Command } from './command.ts';
 import { brokerAddress } from './command-line.ts';
 import { BROKER_FLAGS } from './flags.ts';
-import { bytesText, facts, grouped, jsonLine, spanText } from './terminal-text.ts';
+import { bytesText, counted, facts, grouped, jsonLine, spanText } from './terminal-text.ts';
 
 const age = (instant: string | null, now: string): string =>
   instant === null ? '' : `, the oldest for ${spanText(Date.parse(now) - Date.parse(instant))}`;
@@ -19,8 +19,8 @@ const factsOf = (status: StatusBody): [string, string | null][] => {
       .map(([name, { status, detail }]): [string, string] => [`  ${name}`, `${status}${detail ? `: ${detail}` : ''}`]),
     ['version', `${status.version}, up for ${spanText(Date.parse(now) - Date.parse(status.startedAt))}`],
     ['publisher', `${status.publisher}, source ${status.source}, retention ${spanText(status.retentionMs)}`],
-    ['undecided', `${grouped(transactions.prepared)} transactions${age(oldest.prepared, now)}`],
-    ['waiting for Kafka', `${grouped(messages.ready)} messages${age(oldest.ready, now)}`],
+    ['undecided', `${counted(transactions.prepared, 'transaction')}${age(oldest.prepared, now)}`],
+    ['waiting for Kafka', `${counted(messages.ready, 'message')}${age(oldest.ready, now)}`],
     [
       'for a person',
       needs === 0
@@ -35,7 +35,7 @@ const factsOf = (status: StatusBody): [string, string | null][] => {
         `${grouped(sinceStart.rolledBack)} rolled back, ${grouped(sinceStart.checks)} checks, ` +
         `${grouped(sinceStart.forwarded)} forwarded, ${grouped(sinceStart.parked)} parked`,
     ],
-    ['waiting for the disk', `${grouped(status.waitingCommands)} commands`],
+    ['waiting for the disk', counted(status.waitingCommands, 'command')],
     [
       'disk',
       `${bytesText(disk.freeBytes)} free, ${bytesText(disk.reserveBytes)} of it reserve; ` +

@@ -1,4 +1,5 @@
 /** The commands that decide: on one, on several, on a thousand. One broker for all, with keys. */
+import { spawnSync } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { type BrokerProcess, eventually, startBrokerProcess } from '../support/broker-process.ts';
 import { escrowmq, folderWithParked, type Given, inside } from '../support/commands.ts';
@@ -92,6 +93,15 @@ t.test('a thousand: nothing is done before the number is typed', async t => {
     'it is seen how far it is',
   );
   t.match(await say(all, { answer: '0' }), { status: 0, stdout: '', stderr: /commit: 0 transactions\.\n$/ });
+});
+
+t.test('whoever reads only the first line of many is no fault', async t => {
+  const program = 'set -o pipefail; "$0" broker/bin/escrowmq.js list --all --json | head -n 1';
+  const env = { PATH: process.env.PATH, ESCROWMQ_URL: broker.url, ESCROWMQ_KEY: KEY };
+  const bash = ['--norc', '-c', program, process.execPath];
+  const { status, stdout, stderr } = spawnSync('bash', bash, { encoding: 'utf8', env });
+  t.match(JSON.parse(stdout), { group: 'late' });
+  t.strictSame([status, stderr], [0, '']);
 });
 
 t.test('the oldest is first: one key’s records are in the order of arrival', async t => {

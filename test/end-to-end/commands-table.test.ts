@@ -94,7 +94,9 @@ const offered = (t: Test, script: string, line: string): string[] => {
   writeFileSync(file, script);
   const words = line.split(' ');
   const program = `source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _escrowmq; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout, stderr, status } = spawnSync('bash', ['-c', program, 'bash', file, ...words], { encoding: 'utf8' });
+  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', program, 'bash', file, ...words], {
+    encoding: 'utf8',
+  });
   if (status !== 0 || stderr !== '') throw new Error(`bash: ${status} ${stderr}`);
   return stdout.split('\n').filter(word => word !== '');
 };
