@@ -46,7 +46,7 @@ export interface ApiTracer {
   ): ApiSpan;
 }
 
-/** What is used of `@opentelemetry/api`: `import * as api from '@opentelemetry/api'` fits, from version 1.1 on. */
+/** What is used of `@opentelemetry/api`: `import * as opentelemetry from '@opentelemetry/api'` fits, of any version 1. */
 export interface OpenTelemetry {
   readonly trace: {
     getTracer(name: string): ApiTracer;
@@ -59,7 +59,8 @@ export interface OpenTelemetry {
     active(): object;
     with<T>(context: object, work: () => T): T;
   };
-  createTraceState(text: string): TraceState;
+  /** Without it a span does not know the `tracestate` of its trace. */
+  createTraceState?(text: string): TraceState;
 }
 
 /** OpenTelemetry's numbers for kinds of spans. */
@@ -214,8 +215,8 @@ export class Spans {
 
   #remote({ traceparent, tracestate }: TraceContext): SpanContext | null {
     if (traceparent === null) return null;
-    const state = tracestate === null ? {} : { traceState: this.#api.createTraceState(tracestate) };
-    return { ...traceParts(traceparent), isRemote: true, ...state };
+    const traceState = tracestate === null ? undefined : this.#api.createTraceState?.(tracestate);
+    return { ...traceParts(traceparent), isRemote: true, ...(traceState && { traceState }) };
   }
 
   #contextText(context: object): TraceContext {
@@ -231,8 +232,7 @@ export const spansThrough = (
   Refusal: new (message: string) => Error,
 ): Spans | null => {
   if (api === undefined) return null;
-  const used: unknown[] = [api?.trace?.getTracer, api?.context?.with, api?.createTraceState];
-  if (used.some(part => typeof part !== 'function')) {
+  if (typeof api?.trace?.getTracer !== 'function' || typeof api?.context?.with !== 'function') {
     throw new Refusal("opentelemetry must be the whole module: import * as opentelemetry from '@opentelemetry/api'.");
   }
   return new Spans(api, api.trace.getTracer(name));

@@ -3,7 +3,7 @@
  *
  *   npm install @opentelemetry/api @opentelemetry/context-async-hooks @opentelemetry/exporter-trace-otlp-http \
  *     @opentelemetry/resources @opentelemetry/sdk-trace
- *   NODE_OPTIONS='--import ./otel.mjs' npx escrowmq serve
+ *   node --import ./otel.mjs node_modules/.bin/escrowmq serve
  *
  * Spans go to OTEL_EXPORTER_OTLP_ENDPOINT, http://localhost:4318 without it.
  */

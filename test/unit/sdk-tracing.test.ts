@@ -55,11 +55,17 @@ t.test('a prepare carries the trace that its caller is in', async t => {
   await client.prepare({ id: 'a', messages });
   await client.prepare({ id: 'b', messages, traceparent: other });
   await client.commit('a');
-  const [a, b, commit] = double.requests.flatMap(({ operations }) => operations);
+  const { createTraceState: _, ...older } = within({ traceId, spanId, traceFlags: 0 });
+  const plain = createClient({ url: double.url, group: 'g', opentelemetry: older });
+  t.teardown(() => plain.close());
+  await plain.prepare({ id: 'c', messages, tracestate: 'z=9' });
+  const [a, b, commit, c] = double.requests.flatMap(({ operations }) => operations);
   t.match(a, { id: 'a', traceparent: TRACEPARENT, tracestate: 'a=1,b=2' });
   t.match(b, { id: 'b', traceparent: other });
   t.notOk('tracestate' in b!, 'it belongs to the other trace');
   t.notOk('traceparent' in commit!);
+  t.match(c, { id: 'c', traceparent: TRACEPARENT.replace(/-01$/, '-00') });
+  t.notOk('tracestate' in c!, 'nobody knows of which trace it was');
 });
 
 t.test('without a provider nothing is told and everything works', async t => {
