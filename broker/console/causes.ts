@@ -13,7 +13,13 @@ export interface Cause {
   readonly oldestAt: string;
 }
 
-const UNKNOWN = 'the producer answered “unknown” until the limit';
+const WITHOUT_ERROR = {
+  unresolved: 'the producer answered “unknown” until the limit, or cannot be asked',
+  parked: 'Kafka refused it',
+} as const;
+
+/** What the cause is called. */
+export const wordsOf = (kind: Cause['kind'], lastError: string | null): string => lastError ?? WITHOUT_ERROR[kind];
 
 /** Those with the most first. */
 export const causesOf = ({ unresolved, parked }: AttentionBody): Cause[] =>
@@ -22,13 +28,13 @@ export const causesOf = ({ unresolved, parked }: AttentionBody): Cause[] =>
       ...cause,
       kind: 'unresolved' as const,
       place: group,
-      words: cause.lastError ?? UNKNOWN,
+      words: wordsOf('unresolved', cause.lastError),
     })),
     ...parked.map(({ topic, ...cause }) => ({
       ...cause,
       kind: 'parked' as const,
       place: topic,
-      words: cause.lastError ?? 'Kafka refused it',
+      words: wordsOf('parked', cause.lastError),
     })),
   ].sort((a, b) => b.count - a.count);
 

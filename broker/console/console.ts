@@ -3,16 +3,24 @@ import cookie from '@fastify/cookie';
 import formbody from '@fastify/formbody';
 import type { FastifyPluginAsync } from 'fastify';
 import { assetRoutes } from './asset-files.ts';
+import { BulkJobs } from './bulk-jobs.ts';
 import { EventStreams } from './event-stream.ts';
 import { notFound, showFailures } from './failures.ts';
+import { historyRoutes } from './history.ts';
+import { jobRoutes } from './jobs.ts';
+import { keyRoutes } from './keys.ts';
 import { loginRoutes } from './login.ts';
 import { overviewParts, overviewRoutes } from './overview.ts';
 import { PAGE } from './pages.ts';
+import { producerGroupRoutes } from './producer-groups.ts';
+import { recordRoutes } from './records.ts';
 import { Sampler } from './sampler.ts';
 import { Sessions } from './sessions.ts';
+import { topicRoutes } from './topics.ts';
 import { transactionRoutes } from './transaction.ts';
 import { transactionListRoutes } from './transaction-list.ts';
 import { guardPages } from './visit.ts';
+import { waitingRoutes } from './waiting.ts';
 
 /** Of a form: a reason, and the ids that somebody chose. */
 const MAX_FORM_BYTES = 128 * 1024;
@@ -36,9 +44,11 @@ export const consolePages =
   async scope => {
     const sessions = new Sessions(clock.monotonic);
     const streams = new EventStreams();
+    const jobs = new BulkJobs(clock.now);
     const sampler = new Sampler(scope.inject.bind(scope), clock.monotonic, overviewParts);
     scope.addHook('preClose', async () => {
       sampler.stop();
+      jobs.stopAll();
       streams.stop();
     });
     scope.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS));
@@ -47,12 +57,19 @@ export const consolePages =
     await scope.register(formbody, { bodyLimit: MAX_FORM_BYTES });
     showFailures(scope, sessions);
     await scope.register(assetRoutes);
-    await scope.register(loginRoutes, { sessions, clock, isSecure });
+    await scope.register(loginRoutes, { sessions, clock, isSecure, onLogout: visitor => jobs.forget(visitor) });
     await scope.register(async pages => {
       guardPages(pages, sessions);
       await pages.register(overviewRoutes, { sampler, streams });
       await pages.register(transactionListRoutes);
       await pages.register(transactionRoutes);
+      await pages.register(waitingRoutes);
+      await pages.register(jobRoutes, { jobs, streams, clock });
+      await pages.register(producerGroupRoutes);
+      await pages.register(topicRoutes);
+      await pages.register(historyRoutes);
+      await pages.register(keyRoutes);
+      await pages.register(recordRoutes);
       pages.get('/console/*', PAGE, async (request, reply) => notFound(request, reply));
     });
   };

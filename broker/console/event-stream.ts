@@ -51,7 +51,7 @@ export class EventStreams {
       else body.write(text);
     };
     const stream: EventStream = {
-      send: (event, data) => write(`event: ${event}\n${data.replace(/^/gm, 'data: ')}\n\n`),
+      send: (event, data) => write(`event: ${event}\n${data.replace(/\r\n?/g, '\n').replace(/^/gm, 'data: ')}\n\n`),
       touch: () => write(':\n\n'),
       finish: () => {
         stream.send(LAST_EVENT, '');

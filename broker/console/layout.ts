@@ -126,6 +126,6 @@ ${main}
 export const notice = (tone: 'good' | 'bad' | 'warn', words: Fragment): Html =>
   html`<p class="notice ${tone}" role="${tone === 'good' ? 'status' : 'alert'}" data-testid="notice">${icon(tone)}<span>${words}</span></p>`;
 
-/** Where a list would be that has nothing in it. */
-export const emptyState = (heading: string, words: Fragment): Html =>
-  html`<div class="empty" data-testid="empty">${icon('good')}<div><h2>${heading}</h2><p>${words}</p></div></div>`;
+/** Where a list would be that has nothing in it. `good`: and that is as it should be. */
+export const emptyState = (heading: string, words: Fragment, tone: 'good' | 'none' = 'none'): Html =>
+  html`<div class="empty ${tone}" data-testid="empty">${icon(tone)}<div><h2>${heading}</h2><p>${words}</p></div></div>`;

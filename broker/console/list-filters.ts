@@ -14,7 +14,7 @@ export const filtersOf = (query: unknown): Filters => {
 };
 
 /** What a browser writes for a time has no zone, and may have no seconds: it is UTC. What is not such a time stays. */
-const asInstant = (text: string | undefined): string | undefined => {
+export const asInstant = (text: string | undefined): string | undefined => {
   const local = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(?:\.\d+)?)?$/.exec(text ?? '');
   return local === null ? text : `${local[1]}${local[2] ?? ':00'}Z`;
 };
@@ -40,13 +40,18 @@ const option = (value: string, words: string, chosen: string): Html =>
     ? html`<option value="${value}" selected>${words}</option>`
     : html`<option value="${value}">${words}</option>`;
 
-const choice = (name: string, label: string, options: readonly (readonly [string, string])[], chosen = ''): Html =>
+export const choice = (
+  name: string,
+  label: string,
+  options: readonly (readonly [string, string])[],
+  chosen = '',
+): Html =>
   html`<label><span>${label}</span><select name="${name}">${options.map(([value, words]) => option(value, words, chosen))}</select></label>`;
 
-const text = (name: string, label: string, value = ''): Html =>
+export const text = (name: string, label: string, value = ''): Html =>
   html`<label><span>${label}</span><input name="${name}" value="${value}" maxlength="512" autocomplete="off" spellcheck="false"></label>`;
 
-const time = (name: string, label: string, value = ''): Html =>
+export const time = (name: string, label: string, value = ''): Html =>
   html`<label><span>${label}</span><input name="${name}" value="${value}" type="datetime-local" step="1"></label>`;
 
 const STATES = [

@@ -3,7 +3,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { html } from './html.ts';
 import { notice, page } from './layout.ts';
 import { restFor } from './rest.ts';
-import type { Role, Sessions } from './sessions.ts';
+import type { Role, Sessions, Visitor } from './sessions.ts';
 import { COOKIE, COOKIE_PATH, fieldsOf, isOpen, judgeForm, loginFormToken } from './visit.ts';
 
 /** Of all visitors together: keys cannot be guessed, and each attempt costs a little. */
@@ -18,6 +18,8 @@ const TOO_MANY = 'Too many attempts to log in within this second. Try again in a
 export interface LoginSettings {
   readonly sessions: Sessions;
   readonly clock: { monotonic(): number };
+  /** Somebody has left. */
+  readonly onLogout: (visitor: Visitor) => void;
   /** The broker itself speaks TLS. */
   readonly isSecure: boolean;
 }
@@ -43,7 +45,7 @@ ${fault && notice('bad', fault)}
 /** The first characters of a key name it everywhere; the operator’s key from outside has no name. */
 const nameOf = (key: string): string => /^emq_[0-9a-f]{12}(?=_)/.exec(key)?.[0] ?? 'operator key';
 
-export const loginRoutes: FastifyPluginAsync<LoginSettings> = async (app, { sessions, clock, isSecure }) => {
+export const loginRoutes: FastifyPluginAsync<LoginSettings> = async (app, { sessions, clock, isSecure, onLogout }) => {
   const attempts = { second: 0, count: 0 };
   const isTooMuch = (): boolean => {
     const second = Math.floor(clock.monotonic() / 1_000);
@@ -104,8 +106,10 @@ export const loginRoutes: FastifyPluginAsync<LoginSettings> = async (app, { sess
     { config: { right: 'public' }, schema: { body: { type: 'object' } } },
     async (request, reply) => {
       const token = request.cookies[COOKIE];
-      judgeForm(request, sessions.find(token)?.formToken ?? loginFormToken());
+      const visitor = sessions.find(token);
+      judgeForm(request, visitor?.formToken ?? loginFormToken());
       sessions.end(token);
+      if (visitor !== null) onLogout(visitor);
       return reply.clearCookie(COOKIE, cookie(request)).redirect('/console/login', 303);
     },
   );

@@ -12,15 +12,15 @@ export const sendHtml = (reply: FastifyReply, content: Html): FastifyReply =>
 export const statusOf = (request: FastifyRequest): Promise<StatusBody> =>
   request.visit.rest.get<StatusBody>('/v1/status');
 
-/** `status` where the page has asked for it already. */
+/** `status` where the page has asked for it already; null: the page goes without. */
 export const sendPage = async (
   request: FastifyRequest,
   reply: FastifyReply,
   title: string,
   main: Fragment,
-  status?: StatusBody,
+  status?: StatusBody | null,
 ): Promise<FastifyReply> => {
-  const pulse = status ?? (await statusOf(request));
+  const pulse = status === undefined ? await statusOf(request) : status;
   const { visitor } = request.visit;
   return sendHtml(reply, page(title, { visitor, pulse, here: pathOf(request.url) }, main));
 };

@@ -6,6 +6,8 @@ type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 export interface Answer {
   readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, unknown>>;
   /** Parsed; null where there is none. */
   readonly body: unknown;
 }
@@ -44,7 +46,11 @@ export const restFor = (inject: Inject, key: string | null): Rest => {
       ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
     });
     const isJson = /json/.test(String(answer.headers['content-type'] ?? ''));
-    return { status: answer.statusCode, body: isJson && answer.body !== '' ? answer.json() : null };
+    return {
+      status: answer.statusCode,
+      headers: answer.headers,
+      body: isJson && answer.body !== '' ? answer.json() : null,
+    };
   };
   const ask = async <T>(method: Method, path: string, body?: object): Promise<T> => {
     const answer = await call(method, path, body);

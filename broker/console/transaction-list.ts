@@ -30,7 +30,7 @@ interface Search {
 const row = (item: TransactionListItem, now: number): Html => html`<tr>
 <th scope="row"><a class="id" href="/console/transactions/${item.id}">${item.id}</a></th>
 <td>${transactionMark(item)}${item.parked > 0 && parkedMark(item.parked)}</td>
-<td class="roomy"><a href="/console/producer-groups/${item.group}">${item.group}</a></td>
+<td class="roomy name"><a href="/console/producer-groups/${item.group}">${item.group}</a></td>
 <td class="number">${age(item.preparedAt, now)}</td>
 <td class="roomy stamp">${stamp(item.preparedAt)}</td>
 <td class="roomiest">${item.resolvedBy === null ? html`<span class="quiet">nobody yet</span>` : resolverWords(item.resolvedBy)}</td>

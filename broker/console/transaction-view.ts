@@ -105,6 +105,7 @@ const messageRow = (message: MessageBody, path: string): Html => {
   return html`<tr id="message-${index}">
 <th scope="row" class="number">${index}</th>
 <td>${messageMark(message.state)}</td>
+<td><a href="${path}?show=${index}#payload">Show<span class="unseen"> the payload of message ${index}</span></a></td>
 <td><bdi>${message.topic}</bdi></td>
 <td class="number">${message.partition ?? '–'}</td>
 <td class="number">${message.offset === null ? '–' : figure(message.offset)}</td>
@@ -112,7 +113,6 @@ const messageRow = (message: MessageBody, path: string): Html => {
 <td class="number roomy">${figure(message.attempts)}</td>
 <td class="number roomy">${size(message.payloadBytes)}</td>
 <td class="roomy">${message.lastError ? html`<bdi class="error">${message.lastError}</bdi>` : '–'}</td>
-<td><a href="${path}?show=${index}#payload">Show<span class="unseen"> the payload of message ${index}</span></a></td>
 </tr>`;
 };
 
@@ -121,7 +121,7 @@ const messageTable = ({
   messages,
 }: TransactionDetail): Html => html`<div class="scroll" role="region" aria-label="Messages" tabindex="0"><table>
 <caption class="unseen">Messages of the transaction</caption>
-<thead><tr><th scope="col" class="number">No.</th><th scope="col">State</th><th scope="col">Topic</th><th scope="col" class="number">Partition</th><th scope="col" class="number">Offset</th><th scope="col" class="roomy">Key</th><th scope="col" class="number roomy">Tries</th><th scope="col" class="number roomy">Size</th><th scope="col" class="roomy">Last error</th><th scope="col">Payload</th></tr></thead>
+<thead><tr><th scope="col" class="number">No.</th><th scope="col">State</th><th scope="col">Payload</th><th scope="col">Topic</th><th scope="col" class="number">Partition</th><th scope="col" class="number">Offset</th><th scope="col" class="roomy">Key</th><th scope="col" class="number roomy">Tries</th><th scope="col" class="number roomy">Size</th><th scope="col" class="roomy">Last error</th></tr></thead>
 <tbody>${messages.map(message => messageRow(message, transactionPath(id)))}</tbody>
 </table></div>`;
 

@@ -36,6 +36,10 @@ export const fieldsOf = (given: unknown): Readonly<Record<string, string>> => {
   return fields;
 };
 
+/** All values that a form has under the name. */
+export const valuesOf = (given: unknown, name: string): string[] =>
+  [((given ?? {}) as Record<string, unknown>)[name] ?? []].flat().filter(value => typeof value === 'string');
+
 export const isFromHtmx = ({ headers }: FastifyRequest): boolean => headers['hx-request'] === 'true';
 
 const isForEvents = ({ headers }: FastifyRequest): boolean => headers.accept === 'text/event-stream';

@@ -1,7 +1,6 @@
 /** The test of the documentation goes red where a page is wrong. */
 import t, { type Test } from 'tap';
 import { followPage } from '../support/documentation/page.ts';
-import { typeCheck } from '../support/documentation/type-check.ts';
 import { blocksOf } from '../support/markdown.ts';
 
 const FENCE = '```';
@@ -63,12 +62,4 @@ t.test('a page that is wrong is not, and the step is named', async t => {
       t.match(message, says);
     });
   }
-});
-
-t.test('a snippet that does not compile is named by page and line', async t => {
-  const page = `# A\n\n${block('ts', "const client = createClient({ url: 'http://x', group: 'g' });\nawait client.comit('t1');")}`;
-  const programs = blocksOf(page).map(block => ({ page: 'page.md', block }));
-  const faults = await typeCheck(t, programs);
-  t.equal(faults.length, 1);
-  t.match(faults[0], /^page\.md:5: error .*comit/);
 });

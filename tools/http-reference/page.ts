@@ -11,8 +11,7 @@ const GROUPS: Record<string, string> = {
   messages: 'What an operator does with a message that Kafka refuses.',
   topics: 'What waits for Kafka.',
   acts: 'Who decided what, and why.',
-  keys: 'Who may call. [Keys](keys.md) tells how keys are used.',
-  backup: 'All of it, as of one moment. [Operating](operating.md#backup-and-restore) says how to restore.',
+  keys: 'Who may call. [docs/keys.md](keys.md) tells how keys are used.',
   'memory publisher': 'Instead of a consumer, where there is no Kafka.',
   health: 'For supervisors, dashboards and programs. `/docs` shows all calls in a browser, `/errors` all codes.',
 };

@@ -48,7 +48,6 @@ const STORY: [operationId: string, address: string, body?: unknown][] = [
     },
   ],
   ['listMessages', '/v1/messages?state=parked'],
-  ['getAttention', '/v1/attention'],
   ['retry', '/v1/messages/transfer-45.0/retry', REASON],
   ['discard', '/v1/messages/transfer-46.0/discard', REASON],
   ['backup', '/v1/backup', { reason: 'nightly' }],
@@ -110,8 +109,7 @@ export const takeSamples = async (scope: Scope): Promise<Samples> => {
     const address = place.replace('{prefix}', key.slice(0, KEY_PREFIX_LENGTH));
     const headers = key === '' ? {} : { authorization: `Bearer ${key}` };
     s.time.now += STEP_MS;
-    const method = methods.get(id);
-    if (method === undefined) throw new Error(`No call is named ${id}`);
+    const method = methods.get(id)!;
     const { statusCode: status, body: text, headers: told } = await s.call(method, address, body, headers);
     const isJson = /^application\/json/.test(String(told['content-type']));
     const answer = isJson ? JSON.parse(steady(text)) : undefined;

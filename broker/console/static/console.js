@@ -126,5 +126,9 @@
     prepareThemeSwitch();
     addCopyButtons();
     showScripted(document);
+    // Where the pages stand in one line, the one that is open may be out of sight.
+    const places = document.querySelector('.places');
+    const here = places?.querySelector('[aria-current]');
+    if (here && places.scrollWidth > places.clientWidth) places.scrollLeft = here.offsetLeft - places.clientWidth / 3;
   });
 })();
