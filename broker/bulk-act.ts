@@ -2,6 +2,7 @@
  * One act on many transactions or parked messages: first the ids, oldest first, then batches one after another. Over any
  * way to call the broker, so that the command line and the console do the same.
  */
+import { pause } from './pause.ts';
 import type { BatchAnswer, BatchOperation, Problem } from './protocol/wire.ts';
 
 /** One call of the HTTP interface; header names in lower case. Rejects where there is no answer. */
@@ -64,18 +65,8 @@ export class BulkStop extends Error {
   override name = 'BulkStop';
 }
 
-/** Ends early, without an error, when the signal says so. */
-const pause = (ms: number, signal: AbortSignal | undefined): Promise<void> =>
-  new Promise(resolve => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    if (signal?.aborted) end();
-    else signal?.addEventListener('abort', end);
-  });
+const INTERRUPTED = 'It was interrupted.';
+const NO_BROKER = 'What answers is no escrowmq broker.';
 
 /** Waits between two tries: as long as the broker asks for, else longer each time. */
 class Patience {
@@ -102,9 +93,6 @@ class Patience {
     if (this.#signal?.aborted) throw new BulkStop(INTERRUPTED);
   }
 }
-
-const INTERRUPTED = 'It was interrupted.';
-const NO_BROKER = 'What answers is no escrowmq broker.';
 
 const problemIn = (body: unknown): Problem | null => {
   const problem = body as Partial<Problem> | null;
@@ -161,15 +149,16 @@ const isForMessages = (act: BulkAct): act is 'retry' | 'discard' => act === 'ret
 
 const indexOf = ({ id }: Found): number => Number(id.slice(id.lastIndexOf('.') + 1));
 
-/** The lists begin with the newest; the messages of one transaction go in their own order. */
+/** The lists begin with the newest. The messages of one transaction go in their own order. */
 const oldestFirst = (found: readonly Found[], act: BulkAct): string[] => {
   const order = found.toReversed();
-  if (isForMessages(act)) {
-    order.sort((a, b) => {
-      if (a.transactionId === b.transactionId) return indexOf(a) - indexOf(b);
-      return a.committedAt! < b.committedAt! ? -1 : a.committedAt! > b.committedAt! ? 1 : 0;
-    });
-  }
+  if (!isForMessages(act)) return order.map(({ id }) => id);
+  const arrival = new Map<string, number>();
+  for (const { transactionId } of order) if (!arrival.has(transactionId!)) arrival.set(transactionId!, arrival.size);
+  order.sort((a, b) => {
+    if (a.committedAt !== b.committedAt) return a.committedAt! < b.committedAt! ? -1 : 1;
+    return arrival.get(a.transactionId!)! - arrival.get(b.transactionId!)! || indexOf(a) - indexOf(b);
+  });
   return order.map(({ id }) => id);
 };
 
@@ -240,10 +229,10 @@ export const actOnAll = async (
     const { body, isRepeat } = await insist(patience, () => call('POST', '/v1/batch', { operations }));
     const { results } = body as BatchAnswer;
     if (results?.length !== ids.length) throw new BulkStop(NO_BROKER);
-    const later: Later = { ids: [], askedMs: null, isUnsure: false, why: '' };
+    const later: Later = { ids: [], askedMs: null, isUnsure: isUnsure || isRepeat, why: '' };
     for (const [i, result] of results.entries()) {
       const problem = problemIn(result.body);
-      const isDone = problem?.code === 'NOT_PARKED' && (isRepeat || isUnsure);
+      const isDone = problem?.code === 'NOT_PARKED' && (isUnsure || isRepeat);
       if (problem === null || isDone) done++;
       else if (!problem.retryable) refusals.push({ id: ids[i]!, code: problem.code, detail: problem.detail });
       else {
@@ -267,7 +256,7 @@ export const actOnAll = async (
         onProgress({ total, done, refused: refusals.length });
         if (later.ids.length > 0) await patience.wait(later.askedMs, later.why);
         left = later.ids;
-        isUnsure ||= later.isUnsure;
+        isUnsure = later.isUnsure;
       }
     }
     return { total, done, refusals, stopped: null };

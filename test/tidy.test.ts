@@ -35,8 +35,9 @@ const MAY_IMPORT: Record<string, string[]> = {
   bin: ['main'],
   main: ['broker', 'cli', 'config', 'store', 'version'],
   // The settings and their surroundings are for the doctor alone.
-  cli: ['bulk-act', 'protocol', 'clock', 'config', 'inspection'],
-  'bulk-act': ['protocol'],
+  cli: ['bulk-act', 'pause', 'protocol', 'clock', 'config', 'inspection'],
+  'bulk-act': ['pause', 'protocol'],
+  pause: [],
   broker: [
     'api',
     'check-back',

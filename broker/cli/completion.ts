@@ -168,7 +168,8 @@ function __escrowmq_follows
 end
 function __escrowmq_is
   set -l words (commandline -opc)
-  test (count $words) -gt (count $argv); and test "$words[2..(math 1 + (count $argv))]" = "$argv"
+  set -l last (math 1 + (count $argv))
+  test (count $words) -ge $last; and test "$words[2..$last]" = "$argv"
 end
 ${lines.join('')}`;
 };

@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pause } from '../pause.ts';
 import type { Command } from './command.ts';
-import { pause } from './following.ts';
 import { type Ending, SAMPLE_GROUP, SampleService } from './sample-service.ts';
 
 /** A broker in this process. */

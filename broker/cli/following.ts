@@ -1,23 +1,11 @@
 /** Looking again and again for what is new, until Ctrl-C. */
+import { pause } from '../pause.ts';
 import { NoAnswerError } from './broker-client.ts';
 import type { Terminal } from './terminal.ts';
 import { plain } from './terminal-text.ts';
 
 /** From the end of one look to the beginning of the next. */
 const PAUSE_MS = 1_000;
-
-/** Ends early, without an error, when the signal says so. */
-export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise(resolve => {
-    if (signal.aborted) return resolve();
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-  });
 
 /**
  * Looks once a second until `look` resolves with true or somebody interrupts. A broker that was there and is away is

@@ -132,8 +132,17 @@ t.test('the scripts of zsh and fish have every command and flag', async t => {
       for (const word of name.split(' ')) t.match(stdout, word);
       for (const flag of Object.keys(flags)) t.match(stdout, shell === 'zsh' ? `'--${flag}:` : ` -l ${flag} `);
     }
-    const check = spawnSync(shell, ['-n'], { input: stdout, encoding: 'utf8' });
     // Where there is no such shell, it cannot be asked.
+    const check = spawnSync(shell, ['-n'], { input: stdout, encoding: 'utf8' });
     if (check.error === undefined) t.strictSame([check.status, check.stderr], [0, ''], `${shell} can read it`);
   }
+  const { stdout } = await inside(['completion', 'fish']);
+  const ask = `${stdout}complete -C 'escrowmq keys '; complete -C 'escrowmq list --un'`;
+  const found = spawnSync('fish', ['--no-config'], { input: ask, encoding: 'utf8' });
+  if (found.error !== undefined) return;
+  const words = found.stdout
+    .trim()
+    .split('\n')
+    .map(line => line.split('\t')[0]);
+  t.strictSame([words, found.stderr], [['create', 'list', 'revoke', '--unresolved', '--until'], '']);
 });

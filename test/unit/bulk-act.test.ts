@@ -93,6 +93,15 @@ t.test('a batch without an answer is sent again; a message that is no longer par
   }
 });
 
+t.test('what may have been done before is still unsure after the broker has put it off', async t => {
+  const { call } = scripted(
+    new Error('cut off'),
+    answer({ results: [{ status: 503, body: problem('OVERLOADED', { retryAfterMs: 1 }) }] }),
+    answer({ results: [{ status: 409, body: problem('NOT_PARKED') }] }),
+  );
+  t.match(await actOnAll(call, 'retry', ['t.0'], 'why'), { done: 1, refusals: [] });
+});
+
 t.test('the broker says when to come again, and only what it put off is sent again', async t => {
   const advance = timersOf(t);
   const { call, requests } = scripted(
@@ -207,12 +216,13 @@ t.test('parked messages are in the order of their commits, those of one transact
     parked('y', 0, '2'),
     parked('y', 2, '2'),
     parked('y', 10, '2'),
+    parked('a', 0, '2'),
     parked('x', 1, '3'),
     parked('w', 0, '1'),
   ];
   const { call, requests } = scripted(answer({ items, nextCursor: null }));
   const { ids } = await collectTargets(call, { act: 'retry', filter: { topic: 'T' } });
-  t.strictSame(ids, ['w.0', 'y.0', 'y.2', 'y.10', 'x.1']);
+  t.strictSame(ids, ['w.0', 'a.0', 'y.0', 'y.2', 'y.10', 'x.1']);
   t.equal(requests[0]!.path, '/v1/messages?topic=T&state=parked&limit=500');
 });
 
