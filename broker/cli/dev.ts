@@ -66,9 +66,9 @@ GET /v1/memory/records. It listens on 127.0.0.1 alone.`,
     process.once('exit', clean);
     const broker = await start(['--publisher=memory', '--host=127.0.0.1', `--port=${port}`, `--data-dir=${folder}`]);
     const service = new SampleService({ url: broker.address, key: null });
-    await service.start();
-    await terminal.write(invitation(broker.address, given ?? `${folder} (removed at the end)`));
     try {
+      await service.start();
+      await terminal.write(invitation(broker.address, given ?? `${folder} (removed at the end)`));
       await service.order(FIRST);
       for (let i = 0; !interrupted.aborted; i++) {
         await service.order(ROUND[i % ROUND.length]!);

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { eventually } from '../support/broker-process.ts';
+import { eventually, startBrokerProcess } from '../support/broker-process.ts';
 import { escrowmq, RunningProgram } from '../support/commands.ts';
 import { temporaryFolder } from '../support/store.ts';
 
@@ -51,4 +51,12 @@ t.test('a folder that was given stays; a port that is taken is told', async t =>
   t.strictSame(readdirSync(temporary), []);
   t.equal(await dev.end('SIGTERM'), 0);
   t.ok(existsSync(join(folder, 'escrowmq.db')));
+});
+
+t.test('a folder whose broker wants keys is not for trying out', async t => {
+  const broker = await startBrokerProcess(t, { args: ['--publisher', 'memory'] });
+  await broker.post('/v1/keys', { role: 'operator' });
+  await broker.stop();
+  const dev = await escrowmq(['dev', '--port', '0', '--data-dir', broker.dataDir]);
+  t.match(dev, { status: 1, stdout: '', stderr: /401 UNAUTHENTICATED/ });
 });

@@ -42,7 +42,8 @@ const topicFinding = ({ topic, partitions, replicas, lagging, minInSync, error }
   return null;
 };
 
-const topicFindings = (topics: readonly TopicInspection[], known: number): Finding[] => {
+/** `known`: topics that there are; only so many were looked at. */
+export const topicFindings = (topics: readonly TopicInspection[], known: number): Finding[] => {
   const findings = topics.map(topicFinding).filter(finding => finding !== null);
   const good = topics.length - findings.length;
   const unread = topics.filter(({ minInSync, error }) => minInSync === null && error === null).length;
