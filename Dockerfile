@@ -19,8 +19,8 @@ FROM manifests AS modules
 RUN npm ci --no-audit --no-fund --omit=dev -w escrowmq
 
 FROM node:24.21.0-bookworm-slim
-# The last two bound the memory that is held and not used (see docs/performance.md).
-ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=16 MALLOC_ARENA_MAX=2 ESCROWMQ_HOST=0.0.0.0 ESCROWMQ_PORT=7400 ESCROWMQ_DATA_DIR=/data
+# NODE_OPTIONS and MALLOC_… bound the memory that is held and not used (see docs/performance.md).
+ENV NODE_ENV=production NODE_OPTIONS="--max-semi-space-size=8 --max-old-space-size=512" MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=131072 ESCROWMQ_HOST=0.0.0.0 ESCROWMQ_PORT=7400 ESCROWMQ_DATA_DIR=/data
 WORKDIR /app
 COPY --from=modules /src/node_modules node_modules
 COPY LICENSE broker/package.json ./

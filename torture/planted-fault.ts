@@ -1,5 +1,6 @@
 /** A fault that is planted into the product's own sources while they are loaded, so that the product has no switch for it. */
 import { pathToFileURL } from 'node:url';
+import { memorySettings } from '../bench/image-settings.ts';
 
 export interface PlantedFault {
   /** In words with hyphens. */
@@ -21,6 +22,12 @@ export const plantingOptions = (fault: PlantedFault | null): string[] => {
   const address = new URL(HOOK);
   address.search = new URLSearchParams({ file: fault.file, from: fault.from, to: fault.to }).toString();
   return [`--import=${address.href}`];
+};
+
+/** The memory settings of the image, and the fault. */
+export const environmentAsInTheImage = (fault: PlantedFault | null): Record<string, string> => {
+  const { NODE_OPTIONS, ...others } = memorySettings();
+  return { ...others, NODE_OPTIONS: [NODE_OPTIONS, ...plantingOptions(fault)].join(' ') };
 };
 
 /** The environment of a process that has it. */

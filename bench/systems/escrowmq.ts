@@ -5,6 +5,7 @@ import { Kafka, logLevel } from 'kafkajs';
 import { VERSION } from '../../broker/version.ts';
 import { BrokerProcess, kafkaArgs } from '../../test/support/broker-process.ts';
 import type { KafkaCluster } from '../../tools/kafka/cluster.ts';
+import { memorySettings } from '../image-settings.ts';
 import { LoadProcess } from '../load/child.ts';
 import {
   type FillOrder,
@@ -34,8 +35,6 @@ import { measureBacklog } from './escrowmq-backlog.ts';
 import { measureSlowLocal } from './escrowmq-slow-local.ts';
 
 const PARTITIONS = 6;
-/** The memory settings of the image. */
-const AS_IN_THE_IMAGE = { NODE_OPTIONS: '--max-semi-space-size=16', MALLOC_ARENA_MAX: '2' };
 /** A consumer that received nothing for so long has all there is. */
 const QUIET_MS = 3_000;
 
@@ -86,7 +85,7 @@ export const escrowmq = ({ kafka, calls, args = [], env = {} }: EscrowmqOptions)
     mkdirSync(folder, { recursive: true });
     const broker = new BrokerProcess(path.join(folder, 'data'), {
       args: [...kafkaArgs(cluster), ...args],
-      env: { ...AS_IN_THE_IMAGE, ...env },
+      env: { ...memorySettings(), ...env },
     });
     await broker.start();
     return new RunningEscrowmq(cluster, broker, calls, folder);

@@ -41,10 +41,10 @@ export class Checkpointer {
   #commits = 0;
   #failure: Error | null = null;
 
+  /** The connection makes no checkpoint by itself. */
   constructor(db: Database.Database, file: string) {
     this.#db = db;
     this.#file = file;
-    db.pragma('wal_autocheckpoint = 0');
     // A WAL that had to grow beyond that gives the rest back once it is begun anew.
     db.pragma(`journal_size_limit = ${MOST_WAL_PAGES * WAL_PAGE_BYTES}`);
     this.#look = db.prepare('PRAGMA wal_checkpoint(NOOP)');

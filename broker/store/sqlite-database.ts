@@ -49,6 +49,9 @@ const migrate = (db: Database.Database): void => {
 export const openDatabase = (file: string): Database.Database => {
   const db = new Database(file);
   try {
+    // Before the first commit, which would move a large WAL into the file then and there, and the start with it: that is the
+    // checkpointer's work.
+    db.pragma('wal_autocheckpoint = 0');
     checkVersion(db);
     db.pragma('auto_vacuum = INCREMENTAL');
     db.pragma('journal_mode = WAL');

@@ -65,7 +65,7 @@ const SHRINK_PAGES = 500;
 const SHRINK_ABOVE = 4;
 
 /** What need not be read back, see recent.ts. */
-const RECENT_BYTES = 48 * 1024 * 1024;
+const RECENT_BYTES = 16 * 1024 * 1024;
 
 export interface SqliteStoreSettings {
   readonly dataDir: string;

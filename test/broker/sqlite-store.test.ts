@@ -1,7 +1,8 @@
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
+import { openDatabase } from '../../broker/store/sqlite-database.ts';
 import { openSqliteStore } from '../../broker/store/sqlite-store.ts';
 import type { ListStep } from '../../broker/store/store.ts';
 import {
@@ -46,6 +47,23 @@ t.test('a folder belongs to one store at a time, and is free again when it is cl
   });
   await first.close();
   openStore(t, dataDir);
+});
+
+t.test('opening a file with a large WAL moves nothing of it: a start does not wait for that', async t => {
+  const dataDir = temporaryFolder(t);
+  const coordinator = await openCoordinator(openStore(t, dataDir));
+  await coordinator.submit([{ type: 'put_group', group: producerGroup('g') }]);
+  // More than SQLite by itself would leave there.
+  const payload = Buffer.alloc(900_000, 'x');
+  for (let i = 0; i < 20; i++) await coordinator.submit([prepareCommand(`t${i}`, 'g', [halfMessage({ payload })])]);
+  const left = temporaryFolder(t);
+  cpSync(dataDir, left, { recursive: true });
+  const db = openDatabase(join(left, 'escrowmq.db'));
+  t.teardown(() => db.close());
+  const { log, checkpointed } = db.prepare('PRAGMA wal_checkpoint(NOOP)').get() as Record<string, number>;
+  t.ok(log! > 4_000, `${log} pages in the WAL`);
+  t.equal(checkpointed, 0);
+  t.equal(db.prepare('SELECT count(*) FROM transactions').pluck().get(), 20);
 });
 
 t.test('nobody else may read the files', async t => {

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parse, parseAllDocuments } from 'yaml';
+import { memorySettings } from '../../bench/image-settings.ts';
 import { type Config, ConfigError, environmentName, readConfig, SETTINGS } from '../../broker/config.ts';
 import { VERSION } from '../../broker/version.ts';
 import { startServer } from '../support/http-server.ts';
@@ -22,7 +23,10 @@ const dockerfile = read('Dockerfile');
 const stages = dockerfile.split(/^FROM /m).slice(1);
 const image = {
   environment: Object.fromEntries(
-    [.../^ENV (.*)$/m.exec(stages.at(-1)!)![1]!.matchAll(/(\w+)=(\S+)/g)].map(([, name, value]) => [name!, value!]),
+    [.../^ENV (.*)$/m.exec(stages.at(-1)!)![1]!.matchAll(/(\w+)=(?:"(.*?)"|(\S+))/g)].map(([, name, quoted, value]) => [
+      name!,
+      (quoted ?? value)!,
+    ]),
   ),
   user: Number(/^USER (\d+):\d+$/m.exec(dockerfile)![1]),
   port: Number(/^EXPOSE (\d+)$/m.exec(dockerfile)![1]),
@@ -41,7 +45,7 @@ const configOf = (t: Test, args: string[], environment: Record<string, string>):
 };
 
 const variablesOf = (text: string): [name: string, value: string][] =>
-  [...text.matchAll(/^(?:Environment=)?([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]);
+  [...text.matchAll(/^(?:Environment=)?("?)([A-Z_]+)=(.*)\1$/gm)].map(([, , name, value]) => [name!, value!]);
 
 t.test('systemd: the settings start a broker that owns its folder', async t => {
   const unit = read(UNIT);
@@ -60,7 +64,8 @@ t.test('systemd: the settings start a broker that owns its folder', async t => {
   for (const name of ['DynamicUser', 'NoNewPrivileges', 'ProtectHome', 'PrivateDevices'])
     t.equal(value(name), 'yes', name);
   t.equal(value('ProtectSystem'), 'strict');
-  for (const name of ['NODE_OPTIONS', 'MALLOC_ARENA_MAX']) t.equal(environment[name], image.environment[name], name);
+  for (const [name, value] of Object.entries(memorySettings()))
+    t.same([environment[name], image.environment[name]], [value, value], name);
 });
 
 const noSystemd = spawnSync('systemd-analyze', ['--version']).status === 0 ? false : 'there is no systemd-analyze';

@@ -1,10 +1,8 @@
 /** What the parts of P7 went through, and what follows from it. */
+import { BATCH_RECORDS } from '../../broker/forward/lane.ts';
 import type { Judgement } from '../call-checker.ts';
 import type { Fate } from '../network/kafka-proxy.ts';
 import type { Finding } from '../proof.ts';
-
-/** Largest send (broker/forward/lane.ts). */
-const BATCH = 500;
 
 /** What one part of it went through. */
 export interface Passed {
@@ -25,7 +23,7 @@ export const findingOf = (parts: readonly Passed[]): Finding => {
   const failed = sum(({ met }) => met.lost + met.unanswered + met.swallowed + met.late);
   const duplicates = sum(({ judgement }) => judgement.counts.duplicates);
   // Each act and each wall may interrupt one send in each partition.
-  const bound = sum(({ acts, walls = 0, partitions }) => (acts + walls) * partitions * BATCH) + failed * BATCH;
+  const bound = (sum(({ acts, walls = 0, partitions }) => (acts + walls) * partitions) + failed) * BATCH_RECORDS;
   return {
     figures: {
       'messages committed': sum(({ messages }) => messages),

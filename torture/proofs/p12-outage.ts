@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CallEvent } from '../call-history.ts';
 import { anyKafka, KafkaLine, noKafka } from '../network/kafka-line.ts';
-import { plantingOptions } from '../planted-fault.ts';
+import { environmentAsInTheImage } from '../planted-fault.ts';
 import type { Proof } from '../proof.ts';
 
 const SIZES = {
@@ -48,11 +48,7 @@ export const P12: Proof = {
   run: async ({ size, fault, folder, say }) => {
     const { awayMs, messages, ...pace } = SIZES[size];
     const kafka = await anyKafka();
-    // The memory settings of the image (Dockerfile).
-    const env = {
-      MALLOC_ARENA_MAX: '2',
-      NODE_OPTIONS: ['--max-semi-space-size=16', ...plantingOptions(fault)].join(' '),
-    };
+    const env = environmentAsInTheImage(fault);
     const line = await KafkaLine.open({ kafka, folder, fault, env });
     let most = 0;
     const watch = setInterval(() => {

@@ -5,7 +5,7 @@ import { LoadProcess } from '../../bench/load/child.ts';
 import type { ArrivalsOrder, ArrivalsReport } from '../../bench/load/messages.ts';
 import { BrokerProcess, eventually } from '../../test/support/broker-process.ts';
 import { gauges, list, prepare } from '../../test/support/transactions.ts';
-import { type PlantedFault, plantingOptions } from '../planted-fault.ts';
+import { environmentAsInTheImage } from '../planted-fault.ts';
 import type { Finding, Proof, ProofOptions } from '../proof.ts';
 import { readBadly } from '../soak/bad-readers.ts';
 import { CHECKPOINTS_OFF } from '../soak/checkpoints-off.ts';
@@ -89,12 +89,6 @@ const judgeRest = async (broker: BrokerProcess, kept: readonly string[]): Promis
   const left = (await list(broker)).map(({ id }) => String(id));
   return kept.filter(id => !left.includes(id)).map(id => `${id} is undecided, and was deleted`);
 };
-
-/** The memory settings of the image, and the fault. */
-const environmentAsInTheImage = (fault: PlantedFault | null): Record<string, string> => ({
-  MALLOC_ARENA_MAX: '2',
-  NODE_OPTIONS: ['--max-semi-space-size=16', ...plantingOptions(fault)].join(' '),
-});
 
 const run = async ({ size, fault, folder, say }: ProofOptions): Promise<Finding> => {
   const options = SIZES[size];
