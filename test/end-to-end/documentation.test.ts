@@ -1,6 +1,6 @@
 /** What the documentation says to do is done, and what it shows is seen: every block of every page, or a reason why not. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
@@ -54,6 +54,38 @@ t.test('every page of docs is reached from docs/README.md', async t => {
   };
   go('docs/README.md');
   for (const page of globSync('docs/**/*.md')) t.ok(reached.has(page), page);
+});
+
+t.test('scripts, tests and files that are named exist', async t => {
+  const manifests = globSync('{.,*,examples/*}/package.json', { exclude: ['node_modules'] });
+  const scripts = manifests.flatMap(file => Object.keys(JSON.parse(readFileSync(file, 'utf8')).scripts ?? {}));
+  const tests = globSync('test/**/*.test.ts');
+  const paths = /`((?:broker|docs|examples|ops|producer-sdk|consumer-sdk|test|tools|torture|bench)\/[\w./-]+\w)`/g;
+  for (const page of PAGES) {
+    const text = readFileSync(page, 'utf8');
+    for (const [, name] of text.matchAll(/npm run ([\w-]+)/g))
+      t.ok(scripts.includes(name!), `${page}: npm run ${name}`);
+    for (const [, word] of text.matchAll(/npm test -- ([\w-]+)/g)) {
+      t.ok(
+        tests.some(file => file.includes(word!)),
+        `${page}: npm test -- ${word}`,
+      );
+    }
+    for (const [, path] of text.matchAll(paths)) t.ok(existsSync(path!), `${page}: ${path}`);
+  }
+});
+
+/** Flags with their defaults ('' where there is none), from lines that say both. */
+const flagsIn = (text: string, line: RegExp): Map<string, string> =>
+  new Map([...text.matchAll(line)].map(([, flag, value]) => [flag!, (value ?? '').trim()]));
+
+t.test('the table of settings is that of the program', async t => {
+  const table = /\| flag \| default \| \|\n([\s\S]*?)\n\n/.exec(readFileSync('README.md', 'utf8'))![1]!;
+  const help = /## escrowmq serve\n[\s\S]*?\n## /.exec(readFileSync('docs/commands.md', 'utf8'))![0];
+  const settings = flagsIn(help, /^ {2}(--[\w-]+) .*?(?:\(default ([^)]+)\))?$/gm);
+  const told = flagsIn(table, /(?<=\| |, )`(--[\w-]+)`(?: \| ([^|]*))?/g);
+  t.same([...told.keys()].sort(), [...settings.keys()].filter(flag => flag !== '--help').sort());
+  for (const [flag, value] of told) t.equal(value, settings.get(flag) ?? '', `default of ${flag}`);
 });
 
 t.test('JSON is JSON, and Python is Python', async t => {
