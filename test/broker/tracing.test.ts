@@ -132,7 +132,8 @@ t.test('hostile traces make no span, and are not stored', async t => {
 
 t.test('forward: a span for each traced message, and none for the others', async t => {
   const { publisher, submit, count } = await openForwarding(t);
-  const both = [halfMessage({ partition: 1 }), halfMessage({ partition: 1 })];
+  const message = halfMessage({ partition: 1, headers: [['token', Buffer.from('s3cret')]] });
+  const both = [message, message];
   publisher.behave = () => {
     if (publisher.sends.length === 1) throw failure('unknown');
   };
@@ -175,6 +176,7 @@ t.test('forward: a span for each traced message, and none for the others', async
     'escrowmq.transaction.id': 'traced',
     'escrowmq.group': 'bank-a',
   });
+  t.notMatch(JSON.stringify(spans.all()), /account-17|amount|s3cret/, 'neither key, payload nor headers');
   t.same(
     looked,
     publisher.sends.map(() => false),

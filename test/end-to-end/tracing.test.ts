@@ -237,5 +237,6 @@ t.test('from the request to the handler', needsKafka, async t => {
     await eventually('the message is handled', async () => ledger.ids().includes(`${id}.0`));
     t.equal(await broker.stop(), 0);
     await traceOf('POST /last', 7);
+    t.notMatch(JSON.stringify(all()), /bob|amount/, 'and no key or payload was in any span');
   });
 });
