@@ -82,7 +82,7 @@ export const ACT_COMMANDS: readonly Command[] = [
 ${BULK_TEXT}`,
     examples: [
       'commit transfer-42 --reason "seen in the ledger"',
-      'commit --all --unresolved --group bank-a --last-error "refused the connection" --reason "incident 7"',
+      'commit --all --unresolved --group bank-a --last-error "HTTP status 500" --reason "incident 7"',
     ],
   }),
   actCommand({
@@ -125,7 +125,7 @@ ${BULK_TEXT}`,
     more: BULK_TEXT,
     examples: [
       'discard transfer-42.0 --reason "sent by hand"',
-      'discard --all --topic audit --last-error "Kafka answered MESSAGE_TOO_LARGE: …" --reason "agreed with bank-a"',
+      'discard --all --topic audit --last-error "The message is too large." --reason "agreed with bank-a"',
     ],
   }),
 ];

@@ -45,7 +45,8 @@ export const consolePages =
     const sessions = new Sessions(clock.monotonic);
     const streams = new EventStreams();
     const jobs = new BulkJobs(clock.now);
-    const sampler = new Sampler(scope.inject.bind(scope), clock.monotonic, overviewParts);
+    const onError = (error: unknown): void => scope.log.error({ err: error }, 'a live part of the console failed');
+    const sampler = new Sampler(scope.inject.bind(scope), clock.monotonic, overviewParts, onError);
     scope.addHook('preClose', async () => {
       sampler.stop();
       jobs.stopAll();
@@ -64,7 +65,7 @@ export const consolePages =
       await pages.register(transactionListRoutes);
       await pages.register(transactionRoutes);
       await pages.register(waitingRoutes);
-      await pages.register(jobRoutes, { jobs, streams, clock });
+      await pages.register(jobRoutes, { jobs, streams, clock, onError });
       await pages.register(producerGroupRoutes);
       await pages.register(topicRoutes);
       await pages.register(historyRoutes);

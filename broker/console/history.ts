@@ -55,7 +55,7 @@ const row = (act: ActBody, now: number): Html => html`<tr><td class="moment">${m
 <th scope="row">${ACT_WORDS.get(act.act) ?? act.act}</th>
 <td>${targetLink(act)}</td>
 <td class="roomy name">${act.group ?? '–'}</td>
-<td><bdi>${act.reason ?? '–'}</bdi></td></tr>`;
+<td class="long"><bdi>${act.reason ?? '–'}</bdi></td></tr>`;
 
 const table = (
   acts: readonly ActBody[],

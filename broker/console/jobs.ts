@@ -33,9 +33,11 @@ export interface JobSettings {
   readonly jobs: BulkJobs;
   readonly streams: EventStreams;
   readonly clock: { now(): number };
+  /** What nobody foresaw, outside of any request. */
+  readonly onError: (error: unknown) => void;
 }
 
-export const jobRoutes: FastifyPluginAsync<JobSettings> = async (app, { jobs, streams, clock }) => {
+export const jobRoutes: FastifyPluginAsync<JobSettings> = async (app, { jobs, streams, clock, onError }) => {
   const found = (request: FastifyRequest<Params>): Job => {
     const job = jobs.find(request.visit.visitor, request.params.id);
     if (job === null) throw refusal(404, 'There is no such job in this session.');
@@ -75,7 +77,7 @@ export const jobRoutes: FastifyPluginAsync<JobSettings> = async (app, { jobs, st
     return sendPage(request, reply, 'Acts on many', html`<h1>What you did to many at once</h1>${list}`);
   });
 
-  const show = (
+  const showPage = (
     request: FastifyRequest,
     reply: FastifyReply,
     job: Job,
@@ -90,7 +92,7 @@ ${isMoving ? html`<div hx-ext="sse" sse-connect="${jobPath(job)}/live" sse-close
     return sendPage(request, reply, ACT_WORDS[job.act].name, main);
   };
 
-  app.get<Params>('/console/jobs/:id', PAGE, (request, reply) => show(request, reply, found(request)));
+  app.get<Params>('/console/jobs/:id', PAGE, (request, reply) => showPage(request, reply, found(request)));
 
   app.post<Params>('/console/jobs/:id/confirm', FORM, async (request, reply) => {
     const job = found(request);
@@ -100,7 +102,7 @@ ${isMoving ? html`<div hx-ext="sse" sse-connect="${jobPath(job)}/live" sse-close
       return reply.redirect(jobPath(job), 303);
     } catch (error) {
       if (!(error instanceof NotConfirmed)) throw error;
-      return show(request, reply.code(409), job, notice('bad', html`${error.message} Nothing was changed.`));
+      return showPage(request, reply.code(409), job, notice('bad', html`${error.message} Nothing was changed.`));
     }
   });
 
@@ -119,11 +121,20 @@ ${isMoving ? html`<div hx-ext="sse" sse-connect="${jobPath(job)}/live" sse-close
       leave();
       if (timer !== null) clearTimeout(timer);
     });
-    const tell = (): void => {
-      timer = null;
+    const show = (): void => {
       const job = jobs.find(visitor, id);
       if (job !== null) stream.send('job', jobArea(job, visitor).toString());
       if (job?.phase.name !== 'counting' && job?.phase.name !== 'acting') stream.finish();
+    };
+    const tell = (): void => {
+      timer = null;
+      try {
+        show();
+      } catch (error) {
+        // Of a timer nobody would catch it but the end of the process.
+        onError(error);
+        stream.end();
+      }
     };
     leave = jobs.watch(visitor, id, () => {
       timer ??= setTimeout(tell, SHOW_EVERY_MS);

@@ -51,8 +51,11 @@ export const choice = (
 export const text = (name: string, label: string, value = ''): Html =>
   html`<label><span>${label}</span><input name="${name}" value="${value}" maxlength="512" autocomplete="off" spellcheck="false"></label>`;
 
+/** As the fields of browsers take it. */
+const asLocal = (text: string): string => text.replace(/(?:\.\d+)?Z$/i, '');
+
 export const time = (name: string, label: string, value = ''): Html =>
-  html`<label><span>${label}</span><input name="${name}" value="${value}" type="datetime-local" step="1"></label>`;
+  html`<label class="time"><span>${label}</span><input name="${name}" value="${asLocal(value)}" type="datetime-local" step="1"></label>`;
 
 const STATES = [
   ['', 'any'],

@@ -31,6 +31,8 @@ interface Drawing {
   readonly name: string;
   readonly stations: readonly Station[];
   readonly arrows: readonly Arrow[];
+  /** Where it says what the first arrow comes from. */
+  readonly origin: readonly [x: number, y: number];
 }
 
 const HALF = {
@@ -50,7 +52,7 @@ const READY = {
 const KAFKA = {
   title: 'Kafka',
   count: 'forwarded',
-  unit: 'forwarded, remembered',
+  unit: 'forwarded',
   more: { part: 'kafka', words: '' },
   href: '/console/transactions?state=committed',
 };
@@ -74,6 +76,7 @@ const WIDE: Drawing = {
   width: 1160,
   height: 300,
   name: 'wide',
+  origin: [24, 84],
   stations: [
     { ...HALF, x: 200, y: 0, width: 216, height: 124 },
     { ...READY, x: 560, y: 0, width: 216, height: 124 },
@@ -94,6 +97,7 @@ const NARROW: Drawing = {
   width: 344,
   height: 560,
   name: 'narrow',
+  origin: [42, 18],
   stations: [
     { ...HALF, x: 0, y: 64, width: 184, height: 124 },
     { ...READY, x: 0, y: 248, width: 184, height: 124 },
@@ -131,10 +135,11 @@ const arrow = (
 ): Html => html`<path class="${isExit ? 'arrow exit' : 'arrow'}" d="${d}" marker-end="url(#${head})"/>
 ${label && html`<text class="flow" x="${label.x}" y="${label.y}"><tspan class="rate" sse-swap="${label.rate}">${parts[label.rate]}</tspan> <tspan class="sub">${label.words}</tspan></text>`}`;
 
-const drawing = ({ width, height, name, stations, arrows }: Drawing, parts: Parts): Html => {
+const drawing = ({ width, height, name, stations, arrows, origin: [x, y] }: Drawing, parts: Parts): Html => {
   const head = `head-${name}`;
   return html`<svg class="path ${name}" viewBox="-2 -2 ${width + 4} ${height + 4}" role="group" aria-label="The way of a message: from producers to half messages, then to what waits for Kafka, then into Kafka">
 <defs><marker id="${head}" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0 8 4 0 8z" class="head"/></marker></defs>
+<text class="sub" x="${x}" y="${y}">from producers</text>
 ${arrows.map(one => arrow(one, head, parts))}
 ${stations.map(one => station(one, parts))}
 </svg>`;

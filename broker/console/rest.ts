@@ -33,6 +33,15 @@ export interface Rest {
 
 export type Inject = FastifyInstance['inject'];
 
+const silent = (status: number): Problem => ({
+  type: '/errors#internal',
+  title: 'The broker failed',
+  status,
+  detail: 'The broker gave no reason.',
+  code: 'INTERNAL',
+  retryable: true,
+});
+
 /** `key` null: without one. */
 export const restFor = (inject: Inject, key: string | null): Rest => {
   const call: Rest['call'] = async (method, path, body) => {
@@ -54,7 +63,7 @@ export const restFor = (inject: Inject, key: string | null): Rest => {
   };
   const ask = async <T>(method: Method, path: string, body?: object): Promise<T> => {
     const answer = await call(method, path, body);
-    if (answer.status >= 400) throw new Refusal(answer.body as Problem);
+    if (answer.status >= 400) throw new Refusal((answer.body as Problem | null) ?? silent(answer.status));
     return answer.body as T;
   };
   return { call, ask, get: path => ask('GET', path) };

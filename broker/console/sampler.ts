@@ -52,17 +52,27 @@ export class Sampler {
   readonly #inject: Inject;
   readonly #now: () => number;
   readonly #draw: (status: StatusBody, course: Course) => Parts;
+  readonly #onError: (error: unknown) => void;
   readonly #watching = new Set<Watching>();
   #samples: Sample[] = [];
   #timer: NodeJS.Timeout | null = null;
   #turn = 0;
   #isStopped = false;
 
-  /** `monotonic`: milliseconds; `draw` makes the parts of a moment, once for all viewers. */
-  constructor(inject: Inject, monotonic: () => number, draw: (status: StatusBody, course: Course) => Parts) {
+  /**
+   * `monotonic`: milliseconds; `draw` makes the parts of a moment, once for all viewers. `onError`: what nobody foresaw;
+   * the streams end, and the broker goes on.
+   */
+  constructor(
+    inject: Inject,
+    monotonic: () => number,
+    draw: (status: StatusBody, course: Course) => Parts,
+    onError: (error: unknown) => void,
+  ) {
     this.#inject = inject;
     this.#now = monotonic;
     this.#draw = draw;
+    this.#onError = onError;
   }
 
   /** How many look. */
@@ -99,7 +109,12 @@ export class Sampler {
     if (this.#isStopped) return;
     this.#timer = setTimeout(async () => {
       const begun = this.#now();
-      await this.#sample();
+      try {
+        await this.#sample();
+      } catch (error) {
+        this.#onError(error);
+        for (const { stream } of this.#watching) stream.end();
+      }
       this.#timer = null;
       if (this.#watching.size > 0) this.#plan(Math.max(0, EVERY_MS - (this.#now() - begun)));
     }, inMs);

@@ -29,7 +29,7 @@ const item = (line: Line, start: number): Html => {
   const after = Date.parse(line.at) - start;
   return html`<li>
 <span class="when"><time datetime="${line.at}">${stamp(line.at)}</time> <span class="quiet">${after <= 0 ? 'the start' : `+${duration(after)}`}</span></span>
-<span class="what">${icon(mark)}<strong>${words}</strong>${line.times > 1 && html` <span class="times">${line.times} times, the last now</span>`} <span class="quiet">by ${who(line.by)}</span>${line.detail && html`<bdi class="detail">${line.detail}</bdi>`}</span>
+<span class="what">${icon(mark)}<strong>${words}</strong>${line.times > 1 && html` <span class="times">${line.times} times, the last at this time</span>`} <span class="quiet">by ${who(line.by)}</span>${line.detail && html`<bdi class="detail">${line.detail}</bdi>`}</span>
 </li>`;
 };
 

@@ -1,5 +1,7 @@
 /** The console over HTTP: who gets in, what a page may carry, and that every act goes the way of everybody’s calls. */
 import t, { type Test } from 'tap';
+import { clock } from '../../broker/clock.ts';
+import { consolePages } from '../../broker/console/console.ts';
 import type { ActBody, TransactionDetail } from '../../broker/protocol/wire.ts';
 import { type ConsoleServer, type ConsoleVisitor, readable, startConsole } from '../support/console-visitor.ts';
 
@@ -219,6 +221,12 @@ t.test('acts arrive in REST with their reason and the key that did it', async t 
   t.equal((await visitor.submit('/console/transactions/nobody/commit', { reason })).status, 404);
   t.match(readable(await visitor.get('/console/transactions/c1')), /disagree/, 'and it is shown as contradicted');
   t.same(s.errors, []);
+});
+
+t.test('where the broker itself speaks TLS, the cookie is for TLS alone', async t => {
+  const s = await startConsole(t, { operatorKey: KEY, pages: consolePages({ clock, isSecure: true }) });
+  const page = await s.visitor().login(KEY);
+  t.match(page.headers.get('set-cookie'), /; Secure/);
 });
 
 t.test('a viewer sees everything and can do nothing', async t => {

@@ -10,7 +10,14 @@ import type { StatusBody } from '../../broker/protocol/wire.ts';
 const start = (t: Test) => {
   mock.timers.enable({ apis: ['setTimeout'] });
   t.teardown(() => mock.timers.reset());
-  const world = { now: 0, prepared: 0, status: 200, asked: [] as (string | undefined)[], drawn: [] as Course[] };
+  const world = {
+    now: 0,
+    prepared: 0,
+    status: 200,
+    asked: [] as (string | undefined)[],
+    drawn: [] as Course[],
+    errors: [] as unknown[],
+  };
   const inject = (async ({ headers }: { headers: Record<string, string> }) => {
     world.asked.push(headers.authorization);
     const isGood = headers.authorization !== 'Bearer revoked';
@@ -24,10 +31,16 @@ const start = (t: Test) => {
     };
   }) as unknown as Inject;
   const draw = (status: StatusBody, course: Course) => {
+    if (world.prepared < 0) throw new Error('a fault of the console');
     world.drawn.push(course);
     return { prepared: String(status.sinceStart.prepared), still: 'the same' };
   };
-  const sampler = new Sampler(inject, () => world.now, draw);
+  const sampler = new Sampler(
+    inject,
+    () => world.now,
+    draw,
+    error => void world.errors.push(error),
+  );
   t.teardown(() => sampler.stop());
   /** Lets so many seconds pass. */
   const pass = async (seconds: number): Promise<void> => {
@@ -133,4 +146,21 @@ t.test('rates are those of the last seconds, lines those of the last minutes wit
   sampler.watch(viewer(null));
   await pass(2);
   t.equal(sampler.course().lines.prepared.length, 1, 'after a pause they begin anew');
+});
+
+t.test('what nobody foresaw ends the streams, not the broker', async t => {
+  const { world, sampler, pass } = start(t);
+  const one = viewer(null);
+  const leave = sampler.watch(one);
+  await pass(1);
+  world.prepared = -1;
+  await pass(1);
+  t.equal(one.heard.at(-1), 'end');
+  t.match(world.errors, [{ message: 'a fault of the console' }]);
+  leave();
+  world.prepared = 3;
+  const other = viewer(null);
+  sampler.watch(other);
+  await pass(1);
+  t.same(other.heard, ['prepared: 3', 'still: the same'], 'whoever comes back finds everything');
 });
