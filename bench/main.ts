@@ -6,6 +6,7 @@ import { type Place, writeReport } from './report.ts';
 import type { Table } from './table.ts';
 import { backlog } from './tables/backlog.ts';
 import { ceilings } from './tables/ceilings.ts';
+import { consoleTable } from './tables/console.ts';
 import { disk } from './tables/disk.ts';
 import { overload } from './tables/overload.ts';
 import { payloads } from './tables/payloads.ts';
@@ -24,6 +25,7 @@ const TABLES: readonly Table[] = [
   slowDisk,
   overload,
   ceilings,
+  consoleTable,
 ];
 
 const FULL: Place = { folder: 'bench/results', page: 'bench/RESULTS.md', isQuick: false };

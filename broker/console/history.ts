@@ -72,7 +72,7 @@ ${text('by', 'By (operator, or a key’s prefix)', filters.by)}
 ${text('group', 'Producer group', filters.group)}
 ${text('target', 'To (id or prefix)', filters.target)}
 ${time('since', 'Since (UTC)', filters.since)}
-${time('until', 'before (UTC)', filters.until)}
+${time('until', 'Before (UTC)', filters.until)}
 <div class="do"><button class="act">Show</button><a href="${PATH}">Without filters</a></div>
 </form>`;
 

@@ -22,7 +22,7 @@ const stopForm = (job: Job, { formToken }: Visitor, words: string): Html =>
 const targetPath = (job: Job, id: string): string =>
   `/console/transactions/${kindOfAct(job.act).name === 'parked' ? id.slice(0, id.lastIndexOf('.')) : id}`;
 
-const question = (job: Job, found: number, { formToken }: Visitor): Html => {
+const question = (job: Job, found: number, { formToken }: Visitor, reason: string): Html => {
   const { act, ids } = job;
   const words = ACT_WORDS[act];
   const count = countedTargets(ids.length, act);
@@ -34,7 +34,7 @@ ${found > ids.length && notice('warn', `There are ${figure(found)}. One job take
 <form method="post" action="${jobPath(job)}/confirm" class="confirm" data-testid="confirm">
 ${tokenField(formToken)}
 <label for="reason">Reason <span class="quiet">(it stands in the history of each of them)</span></label>
-<textarea id="reason" name="reason" required maxlength="${MAX_REASON}" rows="2" placeholder="What you know, and from where"></textarea>
+<textarea id="reason" name="reason" required maxlength="${MAX_REASON}" rows="2" placeholder="What you know, and from where">${reason}</textarea>
 ${
   mustBeTyped(job) &&
   html`<label for="typed">Type <strong>${String(ids.length)}</strong> to confirm</label>
@@ -67,14 +67,14 @@ ${refusals.length > 0 && refusalTable(outcome, job)}
 <p><a href="${kindOfAct(job.act).path}">What still waits</a> · <a href="/console/history?act=${job.act}">History</a></p>`;
 };
 
-/** The part of the page that moves. */
-export const jobArea = (job: Job, visitor: Visitor): Html => {
+/** The part of the page that moves. `reason`: what somebody wrote into the form before it was refused. */
+export const jobArea = (job: Job, visitor: Visitor, reason = ''): Html => {
   const { phase } = job;
   switch (phase.name) {
     case 'counting':
       return html`<p>Counting: <strong>${figure(phase.found)}</strong> so far</p><progress aria-label="Counting"></progress>${stopForm(job, visitor, 'Stop')}`;
     case 'counted':
-      return question(job, phase.found, visitor);
+      return question(job, phase.found, visitor, reason);
     case 'acting': {
       const { total, done, refused } = phase.progress;
       return html`<p><strong>${figure(done)}</strong> of ${countedTargets(total, job.act)} ${ACT_WORDS[job.act].didTo}${refused > 0 && html`, ${figure(refused)} refused`}</p>

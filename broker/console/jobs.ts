@@ -82,10 +82,11 @@ export const jobRoutes: FastifyPluginAsync<JobSettings> = async (app, { jobs, st
     reply: FastifyReply,
     job: Job,
     above: Fragment = null,
+    reason = '',
   ): Promise<FastifyReply> => {
     const kind = kindOfAct(job.act);
     const isMoving = job.phase.name === 'counting' || job.phase.name === 'acting';
-    const area = html`<div sse-swap="job" data-testid="job">${jobArea(job, request.visit.visitor)}</div>`;
+    const area = html`<div sse-swap="job" data-testid="job">${jobArea(job, request.visit.visitor, reason)}</div>`;
     const main = html`<p class="crumbs"><a href="${kind.path}">${kind.heading}</a></p>
 <h1>${ACT_WORDS[job.act].name}: ${job.subject}</h1>${above}
 ${isMoving ? html`<div hx-ext="sse" sse-connect="${jobPath(job)}/live" sse-close="${LAST_EVENT}">${area}</div>` : area}`;
@@ -102,7 +103,13 @@ ${isMoving ? html`<div hx-ext="sse" sse-connect="${jobPath(job)}/live" sse-close
       return reply.redirect(jobPath(job), 303);
     } catch (error) {
       if (!(error instanceof NotConfirmed)) throw error;
-      return showPage(request, reply.code(409), job, notice('bad', html`${error.message} Nothing was changed.`));
+      return showPage(
+        request,
+        reply.code(409),
+        job,
+        notice('bad', html`${error.message} Nothing was changed.`),
+        reason,
+      );
     }
   });
 

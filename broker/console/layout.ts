@@ -68,10 +68,16 @@ const visitorCorner = ({ visitor }: PageFrame): Html | null => {
 </form>`;
 };
 
+const needsPerson = ({ transactions, messages }: NonNullable<Pulse>): boolean =>
+  transactions.unresolved + transactions.contradicted + messages.parked > 0;
+
 const health = (pulse: Pulse): Html | null => {
   if (pulse === null) return null;
-  const [tone, words] = HEALTH[pulse.status];
-  return html`<a class="pill ${tone}" href="/console#health" data-testid="health">${icon(tone)}${words}</a>`;
+  // A broker that is well does not mean that there is nothing to do.
+  const isWaiting = pulse.status === 'ok' && needsPerson(pulse);
+  const [tone, words] = isWaiting ? (['warn', 'Needs a person'] as const) : HEALTH[pulse.status];
+  const place = isWaiting ? 'attention-h' : 'health';
+  return html`<a class="pill ${tone}" href="/console#${place}" data-testid="health">${icon(tone)}${words}</a>`;
 };
 
 const search = (): Html => html`<form role="search" action="/console/search" class="search">

@@ -80,6 +80,6 @@ ${text('group', 'Producer group', filters.group)}
 ${text('topic', 'Topic', filters.topic)}
 ${text('key', 'Message key', filters.key)}
 ${time('since', 'Stored since (UTC)', filters.since)}
-${time('until', 'before (UTC)', filters.until)}
+${time('until', 'Before (UTC)', filters.until)}
 <div class="do"><button class="act">Show</button><a href="/console/transactions">Without filters</a></div>
 </form>`;

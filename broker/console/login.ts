@@ -43,7 +43,7 @@ ${fault && notice('bad', fault)}
   );
 
 /** The first characters of a key name it everywhere; the operator’s key from outside has no name. */
-const nameOf = (key: string): string => /^emq_[0-9a-f]{12}(?=_)/.exec(key)?.[0] ?? 'operator key';
+const nameOf = (key: string): string => /^emq_[0-9a-f]{12}(?=_)/.exec(key)?.[0] ?? 'key from outside';
 
 export const loginRoutes: FastifyPluginAsync<LoginSettings> = async (app, { sessions, clock, isSecure, onLogout }) => {
   const attempts = { second: 0, count: 0 };

@@ -18,19 +18,19 @@ const topicsOf = (messages: readonly MessageBody[]): string =>
 
 const decisionForms = ({ id, group, messages }: TransactionDetail, formToken: string): Html => {
   const path = transactionPath(id);
-  const what = counted(messages.length, 'message');
+  const what = messages.length === 1 ? 'Its message' : `Its ${figure(messages.length)} messages`;
   const commit = {
     action: `${path}/commit`,
     name: 'Commit…',
     does: `Commit ${id}`,
-    words: html`The ${what} will go to Kafka (<strong>${topicsOf(messages)}</strong>). This is final. Only where the local transaction of <strong>${group}</strong> did take place.`,
+    words: html`${what} will go to Kafka (<strong>${topicsOf(messages)}</strong>). This is final. Only where the local transaction of <strong>${group}</strong> did take place.`,
     testId: 'commit',
   };
   const rollback = {
     action: `${path}/rollback`,
     name: 'Roll back…',
     does: `Roll back ${id}`,
-    words: html`The ${what} will be dropped, and nobody will ever see ${messages.length === 1 ? 'it' : 'them'}. This is final. Only where the local transaction of <strong>${group}</strong> did not take place, and never will.`,
+    words: html`${what} will be dropped, and nobody will ever see ${messages.length === 1 ? 'it' : 'them'}. This is final. Only where the local transaction of <strong>${group}</strong> did not take place, and never will.`,
     isGrave: true,
     testId: 'rollback',
   };

@@ -44,6 +44,7 @@ t.test('each page shows what it is for', async t => {
   const pages: [path: string, ...words: RegExp[]][] = [
     [
       '/console',
+      /Needs a person/,
       /1 unresolved of g/,
       /1 parked in transfers/,
       /too large/,

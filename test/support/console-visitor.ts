@@ -1,9 +1,9 @@
 /** Somebody with a browser and no scripts: keeps a cookie, follows links and sends forms of the console, over HTTP. */
 import type { AddressInfo } from 'node:net';
-import type { Test } from 'tap';
 import { clock } from '../../broker/clock.ts';
 import { consolePages } from '../../broker/console/console.ts';
 import { startServer, type TestServer } from './http-server.ts';
+import type { Scope } from './store.ts';
 
 export interface Page {
   readonly status: number;
@@ -84,7 +84,7 @@ export interface ConsoleServer extends TestServer {
 }
 
 /** The test server with the console, listening. */
-export const startConsole = async (t: Test, given: Parameters<typeof startServer>[1] = {}): Promise<ConsoleServer> => {
+export const startConsole = async (t: Scope, given: Parameters<typeof startServer>[1] = {}): Promise<ConsoleServer> => {
   const pages = consolePages({ clock, isSecure: false });
   const s = await startServer(
     t,
