@@ -3,6 +3,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { KeyBody, NewKeyBody } from '../protocol/wire.ts';
 import { actForm, MAX_REASON, tokenField } from './act-forms.ts';
 import { moment } from './clock-words.ts';
+import { notFound } from './failures.ts';
 import { type Fragment, type Html, html } from './html.ts';
 import { icon } from './icons.ts';
 import { notice } from './layout.ts';
@@ -36,30 +37,27 @@ const revokeForm = ({ prefix, role, group }: KeyBody, { formToken }: Visitor): H
       words: html`Whoever uses this key of ${role === 'producer' ? html`producer group <strong>${group}</strong>` : `a ${role}`} is refused from now on. This is final.`,
       isGrave: true,
       among: 'revoke',
-      testId: `revoke-${prefix}`,
+      testId: 'revoke',
     },
     formToken,
   );
 
 const row = (
   key: KeyBody,
-  visitor: Visitor,
   now: number,
-): Html => html`<tr><th scope="row"><span class="id">${key.prefix}</span></th>
+): Html => html`<tr><th scope="row"><a class="id" href="${PATH}/${key.prefix}">${key.prefix}</a></th>
 <td>${key.role}${key.group && html` of <a href="/console/producer-groups/${key.group}">${key.group}</a>`}</td>
 <td>${standing(key, now)}</td>
-<td class="roomy">${moment(key.createdAt, now)} by ${key.createdBy}${key.reason && html`: <bdi>${key.reason}</bdi>`}</td>
-<td>${!isOver(key, now) && revokeForm(key, visitor)}</td></tr>`;
+<td class="roomy">${moment(key.createdAt, now)} by ${key.createdBy}${key.reason && html`: <bdi>${key.reason}</bdi>`}</td></tr>`;
 
 const table = (
   caption: string,
   keys: readonly KeyBody[],
-  visitor: Visitor,
   now: number,
 ): Html => html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0"><table>
 <caption>${caption}</caption>
-<thead><tr><th scope="col">Prefix</th><th scope="col">Role</th><th scope="col">How it stands</th><th scope="col" class="roomy">Made</th><th scope="col"><span class="unseen">Revoke</span></th></tr></thead>
-<tbody>${keys.map(key => row(key, visitor, now))}</tbody>
+<thead><tr><th scope="col">Prefix</th><th scope="col">Role</th><th scope="col">How it stands</th><th scope="col" class="roomy">Made</th></tr></thead>
+<tbody>${keys.map(key => row(key, now))}</tbody>
 </table></div>`;
 
 const createForm = ({
@@ -102,13 +100,28 @@ export const keyRoutes: FastifyPluginAsync = async app => {
     const newest = items.toReversed();
     const [active, over] = [newest.filter(key => !isOver(key, now)), newest.filter(key => isOver(key, now))];
     const main = html`<h1>Keys</h1>${above}<p class="lead">Who may call the broker. A key is bound to a role; a producer’s to its group besides.</p>${createForm(visit.visitor)}
-${active.length > 0 && table('Active keys', active, visit.visitor, now)}
-${over.length > 0 && table('Keys that are over', over.slice(0, MAX_OVER_SHOWN), visit.visitor, now)}
+${active.length > 0 && table('Active keys', active, now)}
+${over.length > 0 && table('Keys that are over', over.slice(0, MAX_OVER_SHOWN), now)}
 ${items.length === 0 && html`<p class="quiet">No key was ever made here.</p>`}`;
     return sendPage(request, reply, 'Keys', main, status);
   };
 
   app.get(PATH, PAGE, (request, reply) => show(request, reply, null));
+
+  app.get<{ Params: { prefix: string } }>(`${PATH}/:prefix`, PAGE, async (request, reply) => {
+    const { visit, params } = request;
+    const [status, { items }] = await Promise.all([
+      statusOf(request),
+      visit.rest.get<{ items: KeyBody[] }>('/v1/keys'),
+    ]);
+    const key = items.find(({ prefix }) => prefix === params.prefix);
+    if (key === undefined) return notFound(request, reply);
+    const now = Date.parse(status.now);
+    const main = html`<p class="crumbs"><a href="${PATH}">Keys</a></p><h1 class="id">${key.prefix}</h1>${table('This key', [key], now)}
+${!isOver(key, now) && html`<div class="acts below">${revokeForm(key, visit.visitor)}</div>`}
+<p><a href="/console/history?by=${key.prefix}">What was done with it</a></p>`;
+    return sendPage(request, reply, key.prefix, main, status);
+  });
 
   /** A refusal is shown above the list. */
   const told = async (

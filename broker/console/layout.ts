@@ -63,7 +63,7 @@ const visitorCorner = ({ visitor }: PageFrame): Html | null => {
     return html`<span class="who" title="This broker runs without keys: everybody on its machine may do everything.">no keys</span>`;
   return html`<form method="post" action="/console/logout" class="who">
 <input type="hidden" name="formToken" value="${visitor.formToken}">
-<span>${visitor.name} <span class="quiet">${visitor.role}</span></span>
+<span>${visitor.role} <span class="quiet">${visitor.name}</span></span>
 <button class="plain" data-testid="logout">Log out</button>
 </form>`;
 };

@@ -229,6 +229,46 @@ t.test('where the broker itself speaks TLS, the cookie is for TLS alone', async 
   t.match(page.headers.get('set-cookie'), /; Secure/);
 });
 
+t.test('keys are made, shown once, and revoked', async t => {
+  const s = await withKeys(t);
+  const visitor = await operatorOn(s);
+  const made = await visitor.submit('/console/keys', {
+    role: 'producer',
+    group: 'g',
+    expiresAt: '2026-12-24T18:00',
+    reason: 'for <g>',
+  });
+  t.equal(made.status, 200);
+  const key = /data-copy[^>]*>([^<]+)</.exec(made.text)![1]!;
+  const prefix = key.slice(0, 16);
+  t.equal(
+    (await s.call('GET', '/v1/transactions', undefined, { authorization: `Bearer ${key}` })).statusCode,
+    200,
+    'it is good',
+  );
+  for (const path of ['/console/keys', `/console/keys/${prefix}`, '/console/history']) {
+    const { text } = await visitor.get(path);
+    t.match(text, prefix, path);
+    t.notMatch(text, key, `${path}: it was shown once`);
+  }
+  t.match(
+    readable(await visitor.get(`/console/keys/${prefix}`)),
+    /producer of g active until 2026-12-24 18:00:00.000Z .*for <g>/,
+  );
+  const wrong = await visitor.submit('/console/keys', { role: 'viewer', group: 'g', reason: 'x' });
+  t.equal(wrong.status, 400);
+  t.match(readable(wrong), /only a producer key is bound to a group.*Nothing was changed/);
+  t.equal((await visitor.submit(`/console/keys/${prefix}/revoke`, { reason: '' })).status, 400, 'not without a reason');
+  t.match(await visitor.submit(`/console/keys/${prefix}/revoke`, { reason: 'lost' }), {
+    status: 303,
+    location: '/console/keys',
+  });
+  t.match(readable(await visitor.get('/console/keys')), /revoked .* by operator: lost/);
+  t.equal((await s.call('GET', '/v1/transactions', undefined, { authorization: `Bearer ${key}` })).statusCode, 401);
+  t.equal((await visitor.get('/console/keys/emq_000000000000')).status, 404);
+  t.same(s.errors, []);
+});
+
 t.test('a viewer sees everything and can do nothing', async t => {
   const s = await withKeys(t);
   await prepare(s, 't1');
@@ -241,6 +281,8 @@ t.test('a viewer sees everything and can do nothing', async t => {
   const act = await viewer.submit('/console/transactions/t1/commit', { reason: 'x' });
   t.equal(act.status, 403, 'and REST refuses it');
   t.match(await detailOf(s, 't1'), { state: 'prepared' });
+  t.equal((await viewer.get('/console/keys')).status, 403, 'keys are for operators');
+  t.notMatch((await viewer.get('/console')).text, /href="\/console\/keys"/);
 });
 
 t.test('the broker without keys', async t => {

@@ -200,6 +200,7 @@ const CONSOLE: readonly (readonly [route: string, path: string, status: number])
   ['GET /console/history', '/console/history', 303],
   ['GET /console/keys', '/console/keys', 303],
   ['POST /console/keys', '/console/keys', 303],
+  ['GET /console/keys/:prefix', '/console/keys/emq_000000000000', 303],
   ['POST /console/keys/:prefix/revoke', '/console/keys/emq_000000000000/revoke', 303],
   ['GET /console/records', '/console/records', 303],
 ];

@@ -53,7 +53,7 @@
   const onToggle = event => {
     const { target } = event;
     if (target.open && target.matches?.('details.act-form'))
-      target.querySelector('textarea, input:not([type=hidden])')?.focus();
+      target.querySelector('select, textarea, input:not([type=hidden])')?.focus();
   };
 
   const stopSearch = button => {
