@@ -12,6 +12,10 @@ import type { DiskRoom } from './disk-room.ts';
 import { StorageFullError } from './store.ts';
 
 const FOLDER = 'copy';
+/** Read at once: many small reads would each wait for their turn among the requests of a busy broker. */
+const READ_BYTES = 1024 * 1024;
+/** While a copy is read, somebody looks so often whether its room is needed. */
+const LOOK_EVERY_MS = 500;
 
 /** Whoever wanted the copy does not want it any more. */
 export class CopyGivenUpError extends Error {
@@ -21,7 +25,8 @@ export class CopyGivenUpError extends Error {
 export interface StoreCopy {
   /**
    * Makes it, once: everything that was durable when this was called is in it. The next copy can begin when `content`
-   * was closed. Rejects with StorageFullError or CopyGivenUpError; then nothing is left of it.
+   * was closed; that ends early where only the reserve of the disk is left. Rejects with StorageFullError or
+   * CopyGivenUpError; then nothing is left of it.
    */
   make(): Promise<{ readonly bytes: number; readonly content: Readable }>;
   /** At any time, as often as one likes. */
@@ -56,7 +61,7 @@ export class StoreCopies {
     const { freeBytes, reserveBytes } = this.#room.space();
     if (freeBytes < this.#bytes() + reserveBytes) return 'full';
     const order = { databaseFile: this.#databaseFile, copyFile: join(this.#folder, 'escrowmq.db'), reserveBytes };
-    const copy = new Copy(this.#folder, order);
+    const copy = new Copy(this.#folder, order, this.#room);
     this.#current = copy;
     void copy.ended.then(() => {
       this.#current = null;
@@ -74,6 +79,7 @@ export class StoreCopies {
 class Copy implements StoreCopy {
   readonly #folder: string;
   readonly #order: CopyOrder;
+  readonly #room: DiskRoom;
   readonly #end: () => void;
   readonly ended: Promise<void>;
   #isWanted = true;
@@ -81,7 +87,8 @@ class Copy implements StoreCopy {
   #worker: Worker | null = null;
   #content: Readable | null = null;
 
-  constructor(folder: string, order: CopyOrder) {
+  constructor(folder: string, order: CopyOrder, room: DiskRoom) {
+    this.#room = room;
     this.#folder = folder;
     this.#order = order;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -138,9 +145,14 @@ class Copy implements StoreCopy {
       const { size: bytes } = await file.stat();
       await rm(this.#folder, { recursive: true, force: true });
       if (!this.#isWanted) throw new CopyGivenUpError();
-      const content = file.createReadStream();
+      const content = file.createReadStream({ highWaterMark: READ_BYTES });
       this.#content = content;
-      content.once('close', this.#end);
+      // Its reader may take any time, and meanwhile new transactions are refused for the room that it takes.
+      const look = setInterval(() => this.#room.isShort && this.giveUp(), LOOK_EVERY_MS);
+      content.once('close', () => {
+        clearInterval(look);
+        this.#end();
+      });
       return { bytes, content };
     } catch (error) {
       await file.close();

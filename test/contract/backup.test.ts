@@ -183,6 +183,18 @@ t.test('room that runs out while it is made is told, and nothing is left', async
   t.equal((await s.call('POST', '/v1/backup', REASON)).statusCode, 200);
 });
 
+t.test('a copy that is read slowly gives its room back when only the reserve is left', async t => {
+  const s = await startServer(t);
+  const { content } = await begun(s).make();
+  const isShort = Object.getOwnPropertyDescriptor(DiskRoom.prototype, 'isShort')!;
+  t.teardown(() => Object.defineProperty(DiskRoom.prototype, 'isShort', isShort));
+  t.equal(content.destroyed, false);
+  Object.defineProperty(DiskRoom.prototype, 'isShort', { get: () => true, configurable: true });
+  await once(content, 'close');
+  t.ok(content.destroyed);
+  t.not(s.store.copies.begin(), 'busy');
+});
+
 t.test('what a killed process left behind is swept away', async t => {
   const dataDir = temporaryFolder(t);
   mkdirSync(join(dataDir, 'copy'));
