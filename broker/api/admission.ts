@@ -3,9 +3,10 @@
  * something. What is begun must be able to end.
  */
 import type { Coordinator } from '../coordinator/coordinator.ts';
+import type { Load } from '../coordinator/waiting-line.ts';
 import type { Fault } from './problem.ts';
 
-type Waiting = Pick<Coordinator, 'waiting' | 'waitingOf'>;
+export type Waiting = Pick<Coordinator, 'waiting' | 'waitingOf'>;
 
 /** Commands that wait for their commit before each of these is refused. Lists go before even a greedy group's prepares. */
 const MAX_WAITING = { list: 2_000, prepare: 10_000, check: 20_000, anything: 40_000 } as const;
@@ -21,14 +22,16 @@ const refusal = (code: 'OVERLOADED' | 'TOO_MANY_REQUESTS', detail: string): Faul
   detail: `${detail}. Nothing was changed.`,
 });
 
+/** No room for new transactions, whoever begins them. */
+const judgeRoom = ({ commands, bytes }: Load): Fault | null =>
+  commands >= MAX_WAITING.prepare || bytes >= MAX_WAITING_BYTES ? tooMany(commands) : null;
+
 /** Null where the command may join those that wait. `group`: whose new transactions it brings; null: it brings none. */
 export const judgeLoad = (coordinator: Waiting, group: string | null): Fault | null => {
-  const { commands, bytes } = coordinator.waiting;
-  const most = group === null ? MAX_WAITING.anything : MAX_WAITING.prepare;
-  if (commands >= most || (group !== null && bytes >= MAX_WAITING_BYTES)) {
-    return tooMany(commands);
-  }
-  if (group === null) return null;
+  const { waiting } = coordinator;
+  if (group === null) return waiting.commands >= MAX_WAITING.anything ? tooMany(waiting.commands) : null;
+  const full = judgeRoom(waiting);
+  if (full !== null) return full;
   const own = coordinator.waitingOf(group);
   if (own.commands < MAX_WAITING.prepare * GROUP_SHARE && own.bytes < MAX_WAITING_BYTES * GROUP_SHARE) return null;
   return refusal(
@@ -36,6 +39,13 @@ export const judgeLoad = (coordinator: Waiting, group: string | null): Fault | n
     `Too many prepares of producer group ${group} wait for the disk (${own.commands})`,
   );
 };
+
+/**
+ * The same of new transactions whose body is not read yet, so that a flood is refused at little cost. `group`: the only one
+ * of which the caller may speak; null: whose they are is not known yet.
+ */
+export const judgeUnread = (coordinator: Waiting, group: string | null): Fault | null =>
+  group === null ? judgeRoom(coordinator.waiting) : judgeLoad(coordinator, group);
 
 /**
  * Null where there is time for what nobody's transaction waits for: a list, or a check, be it an operator's "ask now" or

@@ -1,5 +1,6 @@
 /** The one content type parser: a JSON object, strictly read. */
 import type { FastifyRequest } from 'fastify';
+import { judgeUnread, type Waiting } from './admission.ts';
 import { ApiError } from './problem.ts';
 import { parseStrictJson } from './strict-json.ts';
 
@@ -19,18 +20,27 @@ const read = (request: FastifyRequest, bytes: Buffer): unknown => {
   throw new ApiError({ code: 'VALIDATION_FAILED', detail: 'The body must be a JSON object.' });
 };
 
-/** An empty body is no body; whether that will do is the route's matter. */
-export const jsonBody = (
-  request: FastifyRequest,
-  bytes: Buffer,
-  done: (error: Error | null, body?: unknown) => void,
-): void => {
-  let body: unknown;
-  let failure: Error | null = null;
-  try {
-    body = read(request, bytes);
-  } catch (error) {
-    failure = error as Error;
-  }
-  done(failure, body);
-};
+/** As every client writes it. Another spelling is found when the body has been read. */
+const BEGINS = '"op":"prepare"';
+
+/** Whether the body brings new transactions, as far as that can be told without reading it as JSON. */
+const begins = ({ url }: FastifyRequest['routeOptions'], bytes: Buffer): boolean =>
+  url === '/v1/transactions' || (url === '/v1/batch' && bytes.includes(BEGINS));
+
+type Done = (error: Error | null, body?: unknown) => void;
+
+/** The parser. An empty body is no body; whether that will do is the route's matter. */
+export const jsonBody =
+  (coordinator: Waiting) =>
+  (request: FastifyRequest, bytes: Buffer, done: Done): void => {
+    let body: unknown;
+    let failure: Error | null = null;
+    try {
+      const overload = begins(request.routeOptions, bytes) ? judgeUnread(coordinator, request.caller.group) : null;
+      if (overload !== null) throw new ApiError(overload);
+      body = read(request, bytes);
+    } catch (error) {
+      failure = error as Error;
+    }
+    done(failure, body);
+  };

@@ -102,7 +102,7 @@ export const buildServer = (settings: ServerSettings): FastifyInstance => {
     return sendProblem(request, reply, fault);
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, jsonBody);
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, jsonBody(settings.coordinator));
   guardRoutes(app, settings);
 
   void app.register(async scope => {

@@ -170,6 +170,16 @@ t.test('what the broker itself cannot do', async t => {
     t.equal(answer.headers['retry-after'], '1');
     const begins = { operations: [{ op: 'prepare', ...transaction('t2') }] };
     isProblem(t, await s.call('POST', '/v1/batch', begins), 'OVERLOADED');
+    for (const [path, unread] of [
+      ['/v1/transactions', '{"id":"t2"'],
+      ['/v1/batch', '{"operations":[{"op":"prepare","id":'],
+    ] as const)
+      isProblem(t, await s.call('POST', path, unread), 'OVERLOADED', 'before its body is read');
+    isProblem(t, await s.call('POST', '/v1/batch', '{"operations":[{"op":"commit","id":'), 'VALIDATION_FAILED');
+    const spaced = JSON.stringify(begins, null, 1);
+    isProblem(t, await s.call('POST', '/v1/batch', spaced), 'OVERLOADED', 'however it is written');
+    const named = { operations: [{ op: 'rollback', id: 'prepare' }] };
+    t.equal((await s.call('POST', '/v1/batch', named)).json().results[0].status, 404, 'the word alone is nothing');
     const ends = { operations: [{ op: 'commit', id: 't1' }] };
     t.equal((await s.call('POST', '/v1/batch', ends)).statusCode, 200, 'what is begun must be able to end');
     t.equal((await s.call('POST', '/v1/transactions/t1/commit')).statusCode, 200);

@@ -32,8 +32,8 @@ const NO_RESERVE: PlantedFault = {
   name: 'no-reserve-for-resolutions',
   what: 'commits are refused as soon as new transactions are',
   file: 'broker/api/admission.ts',
-  from: 'group === null ? MAX_WAITING.anything : MAX_WAITING.prepare',
-  to: 'MAX_WAITING.prepare',
+  from: 'waiting.commands >= MAX_WAITING.anything',
+  to: 'waiting.commands >= MAX_WAITING.prepare',
 };
 
 interface Flooded {
