@@ -25,11 +25,13 @@ export const P9: Proof = {
       name: 'two-sends-in-a-lane',
       what: 'the next send of a partition does not wait for the answer to the one before',
       file: 'broker/forward/lane.ts',
-      from: 'const sent = await publisher.send(this.topic, this.partition, batch.records).catch(error => error as Error);',
+      from: `const sent = await unobserved(() => publisher.send(this.topic, this.partition, batch.records)).catch(
+        error => error as Error,
+      );`,
       to: `const before = this.#cursor;
       this.#passed(batch.messages);
       this.busy = false;
-      const sent = await publisher.send(this.topic, this.partition, batch.records).catch(error => {
+      const sent = await unobserved(() => publisher.send(this.topic, this.partition, batch.records)).catch(error => {
         this.#cursor = before;
         return error as Error;
       });`,

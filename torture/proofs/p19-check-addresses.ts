@@ -44,8 +44,10 @@ const FAULTS: readonly (PlantedFault & { readonly step: Step })[] = [
     name: 'redirects-followed',
     what: 'a redirect is followed',
     file: ASKER,
-    from: 'await this.#agent.request({',
-    to: "await this.#agent.compose((await import('undici')).interceptors.redirect({ maxRedirections: 2 })).request({",
+    from: 'const response = await unobserved(() => this.#agent.request(request));',
+    to: `const { interceptors } = await import('undici');
+    const agent = this.#agent.compose(interceptors.redirect({ maxRedirections: 2 }));
+    const response = await unobserved(() => agent.request(request));`,
   },
   {
     step: 'hostile answers',
