@@ -56,6 +56,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'escrowmq-test-'));
 const report = join(scratch, 'report.tap');
 const runner = [
   '--test',
+  `--import=${new URL('verdict.ts', import.meta.url).href}`,
   `--test-timeout=${FILE_TIMEOUT_MS}`,
   `--test-concurrency=${CONCURRENCY}`,
   '--test-reporter=spec',
