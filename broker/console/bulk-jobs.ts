@@ -6,7 +6,11 @@ import { newToken, type Visitor } from './sessions.ts';
 /** Of one session; of more, the oldest that is over is forgotten. */
 const MAX_JOBS = 20;
 /** That count or act at the same moment, of all sessions. */
-const MAX_BUSY = 10;
+const MAX_BUSY = 4;
+/** Ids that jobs of all sessions wait with. */
+const MAX_HELD_IDS = 500_000;
+/** Of the refused, told one by one. */
+const MAX_REFUSALS = 100;
 /** Sessions whose jobs are kept. */
 const MAX_OWNERS = 1_000;
 /** From so many targets on, their number must be typed to confirm. */
@@ -17,7 +21,8 @@ export type Phase =
   /** Nothing happens until somebody confirms. `found`: more than ids where there are too many for one job. */
   | { readonly name: 'counted'; readonly found: number }
   | { readonly name: 'acting'; readonly progress: BulkProgress }
-  | { readonly name: 'over'; readonly outcome: BulkOutcome }
+  /** Of `refused` the first stand in the outcome. */
+  | { readonly name: 'over'; readonly outcome: BulkOutcome; readonly refused: number }
   /** It ended before it did anything. */
   | { readonly name: 'given up'; readonly why: string };
 
@@ -79,7 +84,7 @@ export class BulkJobs {
   /** Begins to count. Null where too many are busy. */
   begin({ id: owner }: Visitor, rest: Rest, act: BulkAct, subject: string, wanted: Wanted): Job | null {
     const own = this.#ownersJobs(owner);
-    if (own === null || this.#busy() >= MAX_BUSY) return null;
+    if (own === null || this.#busy() >= MAX_BUSY || this.#held() >= MAX_HELD_IDS) return null;
     const isChosen = 'ids' in wanted;
     const job: Kept = {
       id: newToken().slice(0, 16),
@@ -116,7 +121,9 @@ export class BulkJobs {
     const job = this.#kept(owner, jobId);
     if (job === null) return;
     job.abort.abort();
-    if (job.phase.name === 'counted') this.#move(job, { name: 'given up', why: 'It was not confirmed.' });
+    if (job.phase.name !== 'counted') return;
+    job.ids = [];
+    this.#move(job, { name: 'given up', why: 'It was not confirmed.' });
   }
 
   /** `onChange` until the result is called. */
@@ -152,20 +159,28 @@ export class BulkJobs {
     const onProgress = (progress: BulkProgress): void => this.#move(job, { name: 'acting', progress });
     try {
       const outcome = await actOnAll(job.rest.call, job.act, job.ids, job.reason, onProgress, job.abort.signal);
-      this.#move(job, { name: 'over', outcome });
+      this.#end(job, outcome);
     } catch (error) {
       // Nobody waits for this promise: what it fails with is told by the job.
       const done = job.phase.name === 'acting' ? job.phase.progress.done : 0;
-      this.#move(job, {
-        name: 'over',
-        outcome: { total: job.ids.length, done, refusals: [], stopped: (error as Error).message },
-      });
+      this.#end(job, { total: job.ids.length, done, refusals: [], stopped: (error as Error).message });
     }
+  }
+
+  /** What is told of it stays; its ids would be too much. */
+  #end(job: Kept, outcome: BulkOutcome): void {
+    const refusals = outcome.refusals.slice(0, MAX_REFUSALS);
+    job.ids = [];
+    this.#move(job, { name: 'over', outcome: { ...outcome, refusals }, refused: outcome.refusals.length });
   }
 
   #move(job: Kept, phase: Phase): void {
     job.phase = phase;
     for (const onChange of job.listeners) onChange();
+  }
+
+  #held(): number {
+    return [...this.#jobs.values()].flat().reduce((sum, { ids }) => sum + ids.length, 0);
   }
 
   #busy(): number {

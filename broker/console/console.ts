@@ -10,7 +10,7 @@ import { historyRoutes } from './history.ts';
 import { jobRoutes } from './jobs.ts';
 import { keyRoutes } from './keys.ts';
 import { loginRoutes } from './login.ts';
-import { overviewParts, overviewRoutes } from './overview.ts';
+import { overviewParts, overviewRoutes, RARE_PARTS } from './overview.ts';
 import { PAGE } from './pages.ts';
 import { producerGroupRoutes } from './producer-groups.ts';
 import { recordRoutes } from './records.ts';
@@ -46,7 +46,8 @@ export const consolePages =
     const streams = new EventStreams();
     const jobs = new BulkJobs(clock.now);
     const onError = (error: unknown): void => scope.log.error({ err: error }, 'a live part of the console failed');
-    const sampler = new Sampler(scope.inject.bind(scope), clock.monotonic, overviewParts, onError);
+    const inject = scope.inject.bind(scope);
+    const sampler = new Sampler({ inject, monotonic: clock.monotonic, draw: overviewParts, rare: RARE_PARTS, onError });
     scope.addHook('preClose', async () => {
       sampler.stop();
       jobs.stopAll();

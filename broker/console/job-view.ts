@@ -9,8 +9,6 @@ import { notice } from './layout.ts';
 import type { Visitor } from './sessions.ts';
 import { ACT_WORDS, countedTargets, kindOfAct } from './waiting-kinds.ts';
 
-/** Of the result; the rest is a number. */
-const MAX_REFUSALS_SHOWN = 100;
 /** Ids that are shown before somebody confirms. */
 const SAMPLE = 5;
 
@@ -22,7 +20,7 @@ const stopForm = (job: Job, { formToken }: Visitor, words: string): Html =>
 const targetPath = (job: Job, id: string): string =>
   `/console/transactions/${kindOfAct(job.act).name === 'parked' ? id.slice(0, id.lastIndexOf('.')) : id}`;
 
-const question = (job: Job, found: number, { formToken }: Visitor, reason: string): Html => {
+const question = (job: Job, found: number, visitor: Visitor, reason: string): Html => {
   const { act, ids } = job;
   const words = ACT_WORDS[act];
   const count = countedTargets(ids.length, act);
@@ -32,7 +30,7 @@ ${found > ids.length && notice('warn', `There are ${figure(found)}. One job take
 <p>${words.means}</p>
 <p>The oldest of them:</p><ul class="sample">${sample}${ids.length > SAMPLE && html`<li class="quiet">and ${figure(ids.length - SAMPLE)} more</li>`}</ul>
 <form method="post" action="${jobPath(job)}/confirm" class="confirm" data-testid="confirm">
-${tokenField(formToken)}
+${tokenField(visitor.formToken)}
 <label for="reason">Reason <span class="quiet">(it stands in the history of each of them)</span></label>
 <textarea id="reason" name="reason" required maxlength="${MAX_REASON}" rows="2" placeholder="What you know, and from where">${reason}</textarea>
 ${
@@ -42,28 +40,29 @@ ${
 }
 <button class="act main ${words.isGrave && 'grave'}">${words.does} ${count}</button>
 </form>
-${stopForm(job, { formToken } as Visitor, 'Rather not')}`;
+${stopForm(job, visitor, 'Rather not')}`;
 };
 
 const refusalTable = (
-  { refusals }: BulkOutcome,
+  refusals: BulkOutcome['refusals'],
+  refused: number,
   job: Job,
 ): Html => html`<div class="scroll" role="region" aria-label="Refused" tabindex="0"><table>
 <caption>Refused</caption><thead><tr><th scope="col">${kindOfAct(job.act).one}</th><th scope="col">Why</th></tr></thead>
-<tbody>${refusals.slice(0, MAX_REFUSALS_SHOWN).map(({ id, detail }) => html`<tr><th scope="row"><a class="id" href="${targetPath(job, id)}">${id}</a></th><td><bdi>${detail}</bdi></td></tr>`)}</tbody>
+<tbody>${refusals.map(({ id, detail }) => html`<tr><th scope="row"><a class="id" href="${targetPath(job, id)}">${id}</a></th><td><bdi>${detail}</bdi></td></tr>`)}</tbody>
 </table></div>
-${refusals.length > MAX_REFUSALS_SHOWN && html`<p class="quiet">and ${figure(refusals.length - MAX_REFUSALS_SHOWN)} more</p>`}`;
+${refused > refusals.length && html`<p class="quiet">and ${figure(refused - refusals.length)} more</p>`}`;
 
-const result = (job: Job, outcome: BulkOutcome): Html => {
+const result = (job: Job, outcome: BulkOutcome, refused: number): Html => {
   const { total, done, refusals, stopped } = outcome;
-  const left = total - done - refusals.length;
-  const tone = stopped !== null ? 'warn' : refusals.length > 0 ? 'warn' : 'good';
+  const left = total - done - refused;
+  const tone = stopped !== null || refused > 0 ? 'warn' : 'good';
   return html`<div class="story ${tone}" role="status" data-testid="result">${icon(tone)}<div>
 <p class="headline">${figure(done)} of ${countedTargets(total, job.act)} ${ACT_WORDS[job.act].didTo}</p>
-${refusals.length > 0 && html`<p>${figure(refusals.length)} refused: they were settled otherwise meanwhile, or cannot be settled like this.</p>`}
+${refused > 0 && html`<p>${figure(refused)} refused: they were settled otherwise meanwhile, or cannot be settled like this.</p>`}
 ${stopped !== null && html`<p>It ended early: ${stopped} ${left > 0 && `${figure(left)} were not tried, or nothing is known of them. To do the same again is safe.`}</p>`}
 <p>Reason: <q>${job.reason}</q></p></div></div>
-${refusals.length > 0 && refusalTable(outcome, job)}
+${refused > 0 && refusalTable(refusals, refused, job)}
 <p><a href="${kindOfAct(job.act).path}">What still waits</a> · <a href="/console/history?act=${job.act}">History</a></p>`;
 };
 
@@ -82,7 +81,7 @@ export const jobArea = (job: Job, visitor: Visitor, reason = ''): Html => {
 <p class="quiet">It goes on when you leave this page. What is done stays done.</p>${stopForm(job, visitor, 'Stop')}`;
     }
     case 'over':
-      return result(job, phase.outcome);
+      return result(job, phase.outcome, phase.refused);
     case 'given up':
       return html`${notice('warn', html`Nothing was changed. ${phase.why}`)}<p><a href="${kindOfAct(job.act).path}">Back to what waits</a></p>`;
   }

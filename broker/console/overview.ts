@@ -100,6 +100,9 @@ export const overviewParts = (status: StatusBody, { rates, lines }: Course): Par
   };
 };
 
+/** Parts that readers of screens may be told of. */
+export const RARE_PARTS: ReadonlySet<string> = new Set(['attention', 'health', 'disk']);
+
 /** Null: the broker has more important things to do just now. */
 const attentionOf = async (request: FastifyRequest): Promise<AttentionBody | null> => {
   const { status, body } = await request.visit.rest.call('GET', '/v1/attention');
@@ -118,7 +121,7 @@ const causeLines = (attention: AttentionBody, now: number): Html => {
   const causes = causesOf(attention);
   const more = causes.length - MAX_CAUSES;
   return html`${causes.slice(0, MAX_CAUSES).map(cause => causeLine(cause, now))}
-${more > 0 && html`<li><a href="/console/unresolved">${counted(more, 'further cause')}</a></li>`}`;
+${more > 0 && html`<li><a href="/console/${causes[MAX_CAUSES]!.kind}">${counted(more, 'further cause')}</a></li>`}`;
 };
 
 const attentionList = (status: StatusBody, attention: AttentionBody | null): Html => {

@@ -10,6 +10,8 @@ export const SAMPLES = 300;
 const RATE_SAMPLES = 5;
 /** Lines have no hole: after a longer pause they begin anew. */
 const LONGEST_GAP_MS = 5_000;
+/** What somebody may have read out to him is sent so seldom, beside the first time. */
+const RARE_EVERY = 5;
 /** A stream on which nothing changes is touched after so many samples. */
 const TOUCH_EVERY = 15;
 
@@ -48,36 +50,28 @@ const rateOf = (name: Happened, from: Sample, to: Sample): number =>
 const byName = <T>(of: (name: Happened) => T): Record<Happened, T> =>
   Object.fromEntries(NAMES.map(name => [name, of(name)])) as Record<Happened, T>;
 
+export interface SamplerSettings {
+  readonly inject: Inject;
+  /** Milliseconds. */
+  readonly monotonic: () => number;
+  /** Makes the parts of a moment, once for all viewers. */
+  readonly draw: (status: StatusBody, course: Course) => Parts;
+  /** Names of parts that are sent more seldom. */
+  readonly rare: ReadonlySet<string>;
+  /** What nobody foresaw; the streams end, and the broker goes on. */
+  readonly onError: (error: unknown) => void;
+}
+
 export class Sampler {
-  readonly #inject: Inject;
-  readonly #now: () => number;
-  readonly #draw: (status: StatusBody, course: Course) => Parts;
-  readonly #onError: (error: unknown) => void;
+  readonly #settings: SamplerSettings;
   readonly #watching = new Set<Watching>();
   #samples: Sample[] = [];
   #timer: NodeJS.Timeout | null = null;
   #turn = 0;
   #isStopped = false;
 
-  /**
-   * `monotonic`: milliseconds; `draw` makes the parts of a moment, once for all viewers. `onError`: what nobody foresaw;
-   * the streams end, and the broker goes on.
-   */
-  constructor(
-    inject: Inject,
-    monotonic: () => number,
-    draw: (status: StatusBody, course: Course) => Parts,
-    onError: (error: unknown) => void,
-  ) {
-    this.#inject = inject;
-    this.#now = monotonic;
-    this.#draw = draw;
-    this.#onError = onError;
-  }
-
-  /** How many look. */
-  get viewers(): number {
-    return this.#watching.size;
+  constructor(settings: SamplerSettings) {
+    this.#settings = settings;
   }
 
   course(): Course {
@@ -108,15 +102,15 @@ export class Sampler {
   #plan(inMs: number): void {
     if (this.#isStopped) return;
     this.#timer = setTimeout(async () => {
-      const begun = this.#now();
+      const begun = this.#settings.monotonic();
       try {
         await this.#sample();
       } catch (error) {
-        this.#onError(error);
+        this.#settings.onError(error);
         for (const { stream } of this.#watching) stream.end();
       }
       this.#timer = null;
-      if (this.#watching.size > 0) this.#plan(Math.max(0, EVERY_MS - (this.#now() - begun)));
+      if (this.#watching.size > 0) this.#plan(Math.max(0, EVERY_MS - (this.#settings.monotonic() - begun)));
     }, inMs);
   }
 
@@ -125,7 +119,7 @@ export class Sampler {
     const viewers = [...this.#watching];
     const asking = viewers[this.#turn++ % viewers.length];
     if (asking === undefined) return;
-    const { status, body } = await restFor(this.#inject, asking.key).call('GET', '/v1/status');
+    const { status, body } = await restFor(this.#settings.inject, asking.key).call('GET', '/v1/status');
     if (status === 401 || status === 403) {
       for (const viewer of viewers.filter(({ key }) => key === asking.key)) viewer.stream.finish();
       return;
@@ -133,11 +127,11 @@ export class Sampler {
     // The broker is stopping or overloaded: what is shown stays.
     if (status !== 200) return;
     this.#remember(body as StatusBody);
-    this.#show(this.#draw(body as StatusBody, this.course()));
+    this.#show(this.#settings.draw(body as StatusBody, this.course()));
   }
 
   #remember({ sinceStart }: StatusBody): void {
-    const at = this.#now();
+    const at = this.#settings.monotonic();
     const last = this.#samples.at(-1);
     if (last !== undefined && at - last.at > LONGEST_GAP_MS) this.#samples = [];
     this.#samples.push({ at, totals: sinceStart });
@@ -146,10 +140,12 @@ export class Sampler {
 
   #show(parts: Parts): void {
     const isTouched = this.#turn % TOUCH_EVERY === 0;
+    const isRareTurn = this.#turn % RARE_EVERY === 0;
     for (const { stream, shown } of this.#watching) {
       if (isTouched) stream.touch();
       for (const [name, text] of Object.entries(parts)) {
         if (shown.get(name) === text) continue;
+        if (shown.has(name) && this.#settings.rare.has(name) && !isRareTurn) continue;
         shown.set(name, text);
         stream.send(name, text);
       }

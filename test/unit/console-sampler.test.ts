@@ -17,6 +17,7 @@ const start = (t: Test) => {
     asked: [] as (string | undefined)[],
     drawn: [] as Course[],
     errors: [] as unknown[],
+    isRare: false,
   };
   const inject = (async ({ headers }: { headers: Record<string, string> }) => {
     world.asked.push(headers.authorization);
@@ -33,14 +34,16 @@ const start = (t: Test) => {
   const draw = (status: StatusBody, course: Course) => {
     if (world.prepared < 0) throw new Error('a fault of the console');
     world.drawn.push(course);
-    return { prepared: String(status.sinceStart.prepared), still: 'the same' };
+    const prepared = String(status.sinceStart.prepared);
+    return { prepared, still: 'the same', ...(world.isRare ? { rare: prepared } : {}) };
   };
-  const sampler = new Sampler(
+  const sampler = new Sampler({
     inject,
-    () => world.now,
+    monotonic: () => world.now,
     draw,
-    error => void world.errors.push(error),
-  );
+    rare: new Set(['rare']),
+    onError: error => void world.errors.push(error),
+  });
   t.teardown(() => sampler.stop());
   /** Lets so many seconds pass. */
   const pass = async (seconds: number): Promise<void> => {
@@ -163,4 +166,15 @@ t.test('what nobody foresaw ends the streams, not the broker', async t => {
   sampler.watch(other);
   await pass(1);
   t.same(other.heard, ['prepared: 3', 'still: the same'], 'whoever comes back finds everything');
+});
+
+t.test('what somebody may have read out is sent more seldom', async t => {
+  const { world, sampler, pass } = start(t);
+  world.isRare = true;
+  const one = viewer(null);
+  sampler.watch(one);
+  for (let i = 0; i < 20; i++, world.prepared++) await pass(1);
+  const count = (name: string): number => one.heard.filter(line => line.startsWith(name)).length;
+  t.equal(count('prepared'), 20);
+  t.equal(count('rare'), 5, 'at first, and then every five seconds');
 });
