@@ -1,7 +1,7 @@
 /** Server-sent events to browsers: so many at once, and none outlives the broker. */
 import { PassThrough } from 'node:stream';
 import type { FastifyReply } from 'fastify';
-import { Refusal } from './rest.ts';
+import { refusal } from './rest.ts';
 
 /** Of all visitors together. */
 const MAX_STREAMS = 100;
@@ -28,14 +28,10 @@ export const EVENT_STREAM = 'text/event-stream; charset=utf-8';
 /** A whole stream that says nothing but that there is no other one. */
 export const NO_MORE = `event: ${LAST_EVENT}\ndata: \n\n`;
 
-const FULL = new Refusal({
-  type: '/errors#overloaded',
-  title: 'Too many live pages',
-  status: 503,
-  detail: `${MAX_STREAMS} pages of this console are live already. This one shows what was the case when it was loaded.`,
-  code: 'OVERLOADED',
-  retryable: true,
-});
+const FULL = refusal(
+  'OVERLOADED',
+  `${MAX_STREAMS} pages of this console are live already. This one shows what was the case when it was loaded.`,
+);
 
 export class EventStreams {
   readonly #open = new Set<EventStream>();

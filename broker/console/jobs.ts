@@ -7,7 +7,7 @@ import { type Fragment, html } from './html.ts';
 import { jobArea, jobPath, jobTable } from './job-view.ts';
 import { emptyState, notice } from './layout.ts';
 import { FORM, PAGE, sendPage } from './pages.ts';
-import { Refusal } from './rest.ts';
+import { refusal } from './rest.ts';
 import { fieldsOf, valuesOf } from './visit.ts';
 import { restFilter } from './waiting.ts';
 import { ACT_WORDS, actOf, countedTargets, kindOfAct, mayAct } from './waiting-kinds.ts';
@@ -18,16 +18,6 @@ const SHOW_EVERY_MS = 250;
 interface Params {
   readonly Params: { readonly id: string };
 }
-
-const refusal = (status: 400 | 403 | 404 | 503, detail: string): Refusal =>
-  new Refusal({
-    type: '/errors#validation-failed',
-    title: '',
-    status,
-    detail,
-    code: 'VALIDATION_FAILED',
-    retryable: false,
-  });
 
 export interface JobSettings {
   readonly jobs: BulkJobs;
@@ -40,7 +30,7 @@ export interface JobSettings {
 export const jobRoutes: FastifyPluginAsync<JobSettings> = async (app, { jobs, streams, clock, onError }) => {
   const found = (request: FastifyRequest<Params>): Job => {
     const job = jobs.find(request.visit.visitor, request.params.id);
-    if (job === null) throw refusal(404, 'There is no such job in this session.');
+    if (job === null) throw refusal('NOT_FOUND', 'There is no such job in this session.');
     return job;
   };
 
@@ -48,12 +38,12 @@ export const jobRoutes: FastifyPluginAsync<JobSettings> = async (app, { jobs, st
     const { visitor, rest } = request.visit;
     const { act: name, scope, place, lastError } = fieldsOf(request.body);
     const act = actOf(name);
-    if (act === null) throw refusal(400, 'Say what is to be done: use one of the buttons.');
-    if (!mayAct(visitor)) throw refusal(403, 'Only an operator can do that.');
+    if (act === null) throw refusal('VALIDATION_FAILED', 'Say what is to be done: use one of the buttons.');
+    if (!mayAct(visitor)) throw refusal('FORBIDDEN', 'Only an operator can do that.');
     const kind = kindOfAct(act);
     const ids = valuesOf(request.body, 'id');
     if (scope === 'chosen' && ids.length === 0)
-      throw refusal(400, 'Nothing was chosen. Go back and choose, or take all of the list.');
+      throw refusal('VALIDATION_FAILED', 'Nothing was chosen. Go back and choose, or take all of the list.');
     const of = place === undefined ? `everything ${kind.name}` : `${kind.placeName.toLowerCase()} ${place}`;
     const because = lastError === undefined ? '' : `, ${wordsOf(kind.name, lastError === '' ? null : lastError)}`;
     const job =
@@ -61,7 +51,7 @@ export const jobRoutes: FastifyPluginAsync<JobSettings> = async (app, { jobs, st
         ? // The oldest first, as they came.
           jobs.begin(visitor, rest, act, `${countedTargets(ids.length, act)} that you chose`, { ids: ids.reverse() })
         : jobs.begin(visitor, rest, act, `${of}${because}`, { filter: restFilter(kind, { place, lastError }) });
-    if (job === null) throw refusal(503, 'Too many of these run at this moment. Nothing was changed.');
+    if (job === null) throw refusal('OVERLOADED', 'Too many of these run at this moment. Nothing was changed.');
     return reply.redirect(jobPath(job), 303);
   });
 

@@ -1,6 +1,6 @@
 /** The console's way to the broker: the REST interface, called inside the process with the visitor's key. */
 import type { FastifyInstance } from 'fastify';
-import type { Problem } from '../protocol/errors.ts';
+import { ERRORS, type ErrorCode, errorAnchor, type Problem } from '../protocol/errors.ts';
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -33,14 +33,11 @@ export interface Rest {
 
 export type Inject = FastifyInstance['inject'];
 
-const silent = (status: number): Problem => ({
-  type: '/errors#internal',
-  title: 'The broker failed',
-  status,
-  detail: 'The broker gave no reason.',
-  code: 'INTERNAL',
-  retryable: true,
-});
+/** What the console itself refuses, in the shape of what the broker refuses. */
+export const refusal = (code: ErrorCode, detail: string): Refusal => {
+  const { status, title, retryable } = ERRORS[code];
+  return new Refusal({ type: `/errors#${errorAnchor(code)}`, title, status, detail, code, retryable });
+};
 
 /** `key` null: without one. */
 export const restFor = (inject: Inject, key: string | null): Rest => {
@@ -63,7 +60,11 @@ export const restFor = (inject: Inject, key: string | null): Rest => {
   };
   const ask = async <T>(method: Method, path: string, body?: object): Promise<T> => {
     const answer = await call(method, path, body);
-    if (answer.status >= 400) throw new Refusal((answer.body as Problem | null) ?? silent(answer.status));
+    if (answer.status >= 400) {
+      throw answer.body === null
+        ? refusal('INTERNAL', 'The broker gave no reason.')
+        : new Refusal(answer.body as Problem);
+    }
     return answer.body as T;
   };
   return { call, ask, get: path => ask('GET', path) };

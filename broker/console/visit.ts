@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { StatusBody } from '../protocol/wire.ts';
 import { EVENT_STREAM, NO_MORE } from './event-stream.ts';
-import { Refusal, type Rest, restFor } from './rest.ts';
+import { type Rest, refusal, restFor } from './rest.ts';
 import { isSameText, newToken, type Sessions, type Visitor } from './sessions.ts';
 
 declare module 'fastify' {
@@ -62,21 +62,13 @@ export const isFromOurPage = ({ headers }: FastifyRequest): boolean => {
   return origin === undefined || (URL.canParse(origin) && new URL(origin).host === host);
 };
 
-const refusal = (detail: string): Refusal =>
-  new Refusal({
-    type: '/errors#forbidden',
-    title: 'Not from here',
-    status: 403,
-    detail,
-    code: 'FORBIDDEN',
-    retryable: false,
-  });
-
 /** Throws a Refusal where the form is none of ours. */
 export const judgeForm = (request: FastifyRequest, formToken: string): void => {
-  if (!isFromOurPage(request)) throw refusal('This was sent from a page of another address. Nothing was changed.');
+  if (!isFromOurPage(request))
+    throw refusal('FORBIDDEN', 'This was sent from a page of another address. Nothing was changed.');
   if (!isSameText(fieldsOf(request.body).formToken ?? '', formToken)) {
     throw refusal(
+      'FORBIDDEN',
       'This form is from an earlier session. Go back, load the page again, and repeat. Nothing was changed.',
     );
   }
