@@ -5,7 +5,7 @@
  */
 import * as api from '@opentelemetry/api';
 import { clock } from './clock.ts';
-import { type Span, type SpanOptions, Spans } from './protocol/spans.ts';
+import { inContext, quietly, type Span, type SpanOptions, Spans } from './protocol/spans.ts';
 import { isSampled, type TraceContext } from './protocol/trace-context.ts';
 import { VERSION } from './version.ts';
 
@@ -24,9 +24,9 @@ let spans: Spans | null | undefined;
 
 const provided = (): Spans | null => {
   if (spans === undefined) {
-    const tracer = api.trace.getTracer('escrowmq', VERSION);
+    const tracer = quietly(() => api.trace.getTracer('escrowmq', VERSION));
     // Where nobody has registered, a stand-in is given that waits for somebody.
-    spans = tracer instanceof api.ProxyTracer ? null : new Spans(api, tracer);
+    spans = tracer === null || tracer instanceof api.ProxyTracer ? null : new Spans(api, tracer);
   }
   return spans;
 };
@@ -54,4 +54,4 @@ export const spanTimes = (startedAt: number): { startTime: number; endTime: numb
  * Does the work where instrumentations of libraries see nothing. They would write headers of their own over those that are
  * promised.
  */
-export const unobserved = <T>(work: () => T): T => (provided() === null ? work() : api.context.with(UNOBSERVED, work));
+export const unobserved = <T>(work: () => T): T => (provided() === null ? work() : inContext(api, UNOBSERVED, work));

@@ -17,7 +17,9 @@ export class CheckSpans {
     }
     const [first] = checks;
     const isAlone = first !== undefined && checks.length === 1;
-    this.trace = isAlone ? (this.#spans.get(first.transactionId)?.trace ?? first) : NO_TRACE;
+    const own = isAlone ? this.#spans.get(first.transactionId)?.trace : undefined;
+    // Of a span that cannot be told on, the trace goes on as it came.
+    this.trace = own?.traceparent ? own : isAlone ? first : NO_TRACE;
   }
 
   end({ answers, faults, error, status }: Asked): void {

@@ -2,8 +2,10 @@
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 const INDENT = '  ';
+/** Deeper than that nobody counts, and the spaces alone would fill the memory: what lies deeper stands below each other. */
+const MAX_INDENTS = 64;
 
-const isJson = (text: string): boolean => {
+export const isJson = (text: string): boolean => {
   try {
     JSON.parse(text);
     return true;
@@ -12,19 +14,25 @@ const isJson = (text: string): boolean => {
   }
 };
 
-/** Null where it is none. */
-export const setOut = (text: string): string | null => {
+/** Null where it is none. `most`: it ends soon after so many characters, however long it is. */
+export const setOut = (text: string, most = Number.POSITIVE_INFINITY): string | null => {
   if (!isJson(text)) return null;
   let depth = 0;
   let before = '';
+  let length = 0;
   const parts: string[] = [];
-  const newLine = (): number => parts.push('\n', INDENT.repeat(depth));
+  const put = (part: string): void => {
+    parts.push(part);
+    length += part.length;
+  };
+  const newLine = (): void => put(`\n${INDENT.repeat(Math.min(depth, MAX_INDENTS))}`);
   for (const [token] of text.matchAll(TOKEN)) {
     const closes = token === '}' || token === ']';
     if (closes) depth--;
     const isFirst = before === '{' || before === '[';
     if (isFirst ? !closes : closes || before === ',') newLine();
-    parts.push(token === ':' ? ': ' : token);
+    put(token === ':' ? ': ' : token);
+    if (length > most) break;
     if (token === '{' || token === '[') depth++;
     before = token;
   }

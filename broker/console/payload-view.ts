@@ -2,7 +2,7 @@
 import { type Bytes, decodeBytes, type MessageBody } from '../protocol/wire.ts';
 import { size } from './clock-words.ts';
 import { type Html, html } from './html.ts';
-import { setOut } from './json-text.ts';
+import { isJson, setOut } from './json-text.ts';
 import { notice } from './layout.ts';
 
 export const FORMATS = ['json', 'text', 'hex'] as const;
@@ -42,7 +42,7 @@ export const shortBytes = (value: Bytes | null): Html => {
 /** What is best to read: JSON where it is an object or a list, else text, else bytes. */
 const bestFormat = (payload: Bytes): Format => {
   if (typeof payload !== 'string') return 'hex';
-  return /^\s*[[{]/.test(payload) && setOut(payload) !== null ? 'json' : 'text';
+  return /^\s*[[{]/.test(payload) && isJson(payload) ? 'json' : 'text';
 };
 
 const shownAs = (payload: Bytes, format: Format): { text: string; remark: string | null } => {
@@ -62,7 +62,7 @@ const shownAs = (payload: Bytes, format: Format): { text: string; remark: string
     };
   }
   if (format === 'json') {
-    const text = setOut(bytes.toString('utf8'));
+    const text = setOut(bytes.toString('utf8'), MAX_CHARACTERS);
     if (text !== null) return cut(text);
     return { ...cut(bytes.toString('utf8')), remark: 'This is no JSON: it is shown as text.' };
   }

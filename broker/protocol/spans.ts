@@ -87,12 +87,32 @@ const typeOf = (error: unknown): string => {
 };
 
 /** Telemetry that fails must not fail what it tells of: neither a transaction nor a send. */
-const quietly = <T>(work: () => T): T | null => {
+export const quietly = <T>(work: () => T): T | null => {
   try {
     return work();
   } catch {
     return null;
   }
+};
+
+const attempt = <T>(work: () => T): { readonly value: T } | { readonly error: unknown } => {
+  try {
+    return { value: work() };
+  } catch (error) {
+    return { error };
+  }
+};
+
+/** Does the work in the context, and once, whatever becomes of the context: work that was begun must not seem to have failed. */
+export const inContext = <T>({ context }: Pick<OpenTelemetry, 'context'>, inside: object, work: () => T): T => {
+  let outcome: ReturnType<typeof attempt<T>> | null = null;
+  const once = (): T => {
+    outcome ??= attempt(work);
+    if ('error' in outcome) throw outcome.error;
+    return outcome.value;
+  };
+  quietly(() => context.with(inside, once));
+  return once();
 };
 
 export class Span {
@@ -117,7 +137,7 @@ export class Span {
   run<T>(work: () => T): T {
     const span = this.#span;
     const inside = span && quietly(() => this.#api.trace.setSpan(this.#from, span));
-    return inside ? this.#api.context.with(inside, work) : work();
+    return inside ? inContext(this.#api, inside, work) : work();
   }
 
   set(attributes: SpanAttributes): void {

@@ -56,3 +56,12 @@ t.test('JSON is set out without a change of what it says', async t => {
   t.equal(setOut(exact)!.replace(/\s+/g, ''), exact, 'digits, repeats and escapes as they were');
   for (const none of ['', '{', 'x', '{"a":1,}', 'NaN', "{'a':1}"]) t.equal(setOut(none), null, none);
 });
+
+t.test('JSON that is deep or long is set out without more memory than is looked at', async t => {
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+  t.ok(setOut(deep)!.length < 100_000 * 150, 'the lines of the innermost are no longer than the others');
+  t.equal(setOut(deep)!.replace(/\s+/g, ''), deep);
+  const long = JSON.stringify(Array.from({ length: 100_000 }, (_, i) => i));
+  t.ok(setOut(long, 1_000)!.length < 1_050);
+  t.ok(setOut(long)!.startsWith(setOut(long, 1_000)!));
+});

@@ -2,7 +2,7 @@
 import * as opentelemetry from '@opentelemetry/api';
 import { Kafka } from 'kafkajs';
 import t from 'tap';
-import { SPAN_KIND, Spans } from '../../broker/protocol/spans.ts';
+import { type ApiSpan, SPAN_KIND, Spans } from '../../broker/protocol/spans.ts';
 import { NO_TRACE } from '../../broker/protocol/trace-context.ts';
 import { createConsumer } from '../../consumer-sdk/index.ts';
 import { createClient, createProducer, type OpenTelemetry, type SpanContext } from '../../producer-sdk/index.ts';
@@ -82,10 +82,25 @@ t.test('without a provider nothing is told and everything works', async t => {
 t.test('telemetry that fails fails nothing else', async t => {
   const double = await startBatchDouble(t);
   double.single = () => ({ status: 200, body: {} });
-  for (const api of [broken(), within({ traceId: '0', spanId: '0', traceFlags: 0 })]) {
+  const nobody = within({ traceId: '0', spanId: '0', traceFlags: 0 });
+  const losing = (way: (work: () => unknown) => unknown): OpenTelemetry => ({
+    ...{ trace: { ...nobody.trace, getTracer: () => ({ startSpan: () => ({}) as ApiSpan }) } },
+    context: { active: () => ({}), with: (_, work) => way(work) as never },
+  });
+  const contexts = [
+    losing(fail),
+    losing(work => work() && fail()),
+    losing(work => work() && work()),
+    losing(work => void work()),
+  ];
+  for (const api of [broken(), nobody, ...contexts]) {
     const producer = createProducer({ url: double.url, group: 'g', check: () => 'rollback', opentelemetry: api });
-    const { value } = await producer.transaction({ messages }, () => 5);
-    t.equal(value, 5);
+    let done = 0;
+    const { value } = await producer.transaction({ messages }, () => {
+      done++;
+      return 5;
+    });
+    t.same([value, done], [5, 1]);
     const failing = producer.transaction({ messages }, () => {
       throw new Error('own');
     });
