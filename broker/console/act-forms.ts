@@ -16,29 +16,30 @@ export interface ActForm {
   readonly isGrave?: boolean;
   /** Forms that close each other. */
   readonly among: string;
-  /** Further fields. */
-  readonly fields?: Fragment;
   readonly testId: string;
 }
 
-export const reasonField = (
-  id: string,
-): Html => html`<label for="${id}">Reason <span class="quiet">(it stands in the history)</span></label>
-<textarea id="${id}" name="reason" required maxlength="${MAX_REASON}" rows="2" placeholder="What you know, and from where"></textarea>`;
+/** A form that was sent and refused: what was written into it is not lost. */
+export interface Sent {
+  readonly action: string;
+  readonly reason: string;
+}
 
 export const tokenField = (formToken: string): Html =>
   html`<input type="hidden" name="formToken" value="${formToken}">`;
 
-export const actForm = (form: ActForm, formToken: string): Html => {
-  const { action, name, does, words, isGrave, among, fields, testId } = form;
-  return html`<details class="act-form" name="${among}" data-testid="${testId}">
-<summary class="act ${isGrave && 'grave'}">${name}</summary>
+export const actForm = (form: ActForm, formToken: string, sent: Sent | null = null): Html => {
+  const { action, name, does, words, isGrave, among, testId } = form;
+  const isAgain = sent?.action === action;
+  const content = html`<summary class="act ${isGrave && 'grave'}">${name}</summary>
 <form method="post" action="${action}">
 ${tokenField(formToken)}
 <p>${words}</p>
-${fields}
-${reasonField(`reason-${testId}`)}
+<label for="reason-${testId}">Reason <span class="quiet">(it stands in the history)</span></label>
+<textarea id="reason-${testId}" name="reason" required maxlength="${MAX_REASON}" rows="2" placeholder="What you know, and from where">${isAgain && sent.reason}</textarea>
 <button class="act main ${isGrave && 'grave'}">${does}</button>
-</form>
-</details>`;
+</form>`;
+  return isAgain
+    ? html`<details class="act-form" name="${among}" data-testid="${testId}" open>${content}</details>`
+    : html`<details class="act-form" name="${among}" data-testid="${testId}">${content}</details>`;
 };

@@ -1,6 +1,6 @@
 /** One transaction: what is the case, what an operator can do, its messages, and all that happened. */
 import type { MessageBody, TransactionDetail } from '../protocol/wire.ts';
-import { actForm } from './act-forms.ts';
+import { actForm, type Sent } from './act-forms.ts';
 import { counted, figure, moment, size } from './clock-words.ts';
 import { type Fragment, type Html, html } from './html.ts';
 import { icon } from './icons.ts';
@@ -16,7 +16,7 @@ export const transactionPath = (id: string): string => `/console/transactions/${
 const topicsOf = (messages: readonly MessageBody[]): string =>
   [...new Set(messages.map(({ topic }) => topic))].join(', ');
 
-const decisionForms = ({ id, group, messages }: TransactionDetail, formToken: string): Html => {
+const decisionForms = ({ id, group, messages }: TransactionDetail, formToken: string, sent: Sent | null): Html => {
   const path = transactionPath(id);
   const what = messages.length === 1 ? 'Its message' : `Its ${figure(messages.length)} messages`;
   const commit = {
@@ -41,10 +41,10 @@ const decisionForms = ({ id, group, messages }: TransactionDetail, formToken: st
     words: html`<strong>${group}</strong> is asked at once what became of it, and its answer counts. The count of “unknown” begins anew. This decides nothing by itself.`,
     testId: 'check',
   };
-  return html`<div class="acts">${[ask, commit, rollback].map(form => actForm({ ...form, among: 'act' }, formToken))}</div>`;
+  return html`<div class="acts">${[ask, commit, rollback].map(form => actForm({ ...form, among: 'act' }, formToken, sent))}</div>`;
 };
 
-const parkedForms = ({ id, topic }: MessageBody, formToken: string): Html => {
+const parkedForms = ({ id, topic }: MessageBody, formToken: string, sent: Sent | null): Html => {
   const path = `/console/messages/${id}`;
   const retry = {
     action: `${path}/retry`,
@@ -61,28 +61,32 @@ const parkedForms = ({ id, topic }: MessageBody, formToken: string): Html => {
     isGrave: true,
     testId: `discard-${id}`,
   };
-  return html`<div class="acts">${[retry, discard].map(form => actForm({ ...form, among: `act-${id}` }, formToken))}</div>`;
+  return html`<div class="acts">${[retry, discard].map(form => actForm({ ...form, among: `act-${id}` }, formToken, sent))}</div>`;
 };
 
-const parkedCard = (message: MessageBody, { role, formToken }: Visitor): Html => html`<div class="card warn">
+const parkedCard = (
+  message: MessageBody,
+  { role, formToken }: Visitor,
+  sent: Sent | null,
+): Html => html`<div class="card warn">
 <p>${messageMark(message.state)} <strong>Message ${indexOf(message)}</strong> to ${message.topic}: <bdi class="error">${message.lastError ?? 'no reason given'}</bdi></p>
-${role === 'operator' ? parkedForms(message, formToken) : html`<p class="quiet">An operator can retry or discard it.</p>`}
+${role === 'operator' ? parkedForms(message, formToken, sent) : html`<p class="quiet">An operator can retry or discard it.</p>`}
 </div>`;
 
 const indexOf = ({ id }: MessageBody): number => Number(id.slice(id.lastIndexOf('.') + 1));
 
 /** What can be done. Stands apart from what is refreshed, so that nobody's half-written reason is lost. */
-export const actArea = (detail: TransactionDetail, visitor: Visitor): Html | null => {
+export const actArea = (detail: TransactionDetail, visitor: Visitor, sent: Sent | null = null): Html | null => {
   const parked = detail.messages.filter(message => message.state === 'parked');
   if (detail.state === 'prepared') {
     const forms =
       visitor.role === 'operator'
-        ? decisionForms(detail, visitor.formToken)
+        ? decisionForms(detail, visitor.formToken, sent)
         : html`<p class="quiet">An operator can have it asked again, commit it or roll it back.</p>`;
     return html`<section aria-labelledby="acts-h"><h2 id="acts-h">Settle it</h2>${forms}</section>`;
   }
   if (parked.length === 0) return null;
-  return html`<section aria-labelledby="acts-h"><h2 id="acts-h">Settle what is parked</h2>${parked.map(message => parkedCard(message, visitor))}</section>`;
+  return html`<section aria-labelledby="acts-h"><h2 id="acts-h">Settle what is parked</h2>${parked.map(message => parkedCard(message, visitor, sent))}</section>`;
 };
 
 const fact = (name: string, value: Fragment): Html => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;

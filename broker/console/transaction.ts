@@ -46,13 +46,14 @@ const show = async (
   const message = messageAt(detail, index);
   const { visitor } = request.visit;
   const now = Date.parse(status.now);
+  const sent = refused === null ? null : { action: request.url, reason: fieldsOf(request.body).reason ?? '' };
   const main = html`<p class="crumbs"><a href="/console/transactions">Transactions</a></p>
 <h1 class="id"><span data-copy>${detail.id}</span></h1>
 ${refused && notice('bad', html`${refused} Nothing was changed by this.`)}
 ${!refused && DONE[done ?? ''] && notice('good', DONE[done ?? '']!)}
 <p class="unseen" role="status" id="stand"></p>
 <div id="story">${storyArea(detail, now)}</div>
-<div id="acts">${actArea(detail, visitor)}</div>
+<div id="acts">${actArea(detail, visitor, sent)}</div>
 ${message && payloadView(transactionPath(id), index!, message, formatOf(as))}
 ${knownArea(detail, now)}`;
   return sendPage(request, reply, detail.id, main, status);

@@ -215,6 +215,10 @@ t.test('acts arrive in REST with their reason and the key that did it', async t 
   const none = await visitor.submit('/console/transactions/a1/commit', { reason: '' });
   t.equal(none.status, 400, 'no reason');
   t.match(readable(none), /Nothing was changed/);
+  const long = await visitor.submit('/console/transactions/a1/commit', { reason: `<b>${'x'.repeat(500)}` });
+  t.equal(long.status, 400, 'a reason that is too long');
+  t.match(long.text, /<details[^>]* data-testid="commit" open>/, 'the form is open again');
+  t.match(long.text, /&lt;b&gt;x{500}<\/textarea>/, 'with what was written into it');
   const late = await visitor.submit('/console/transactions/c1/rollback', { reason });
   t.equal(late.status, 409);
   t.match(readable(late), /Transaction c1 is committed by operator; that stands/);
