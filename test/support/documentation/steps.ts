@@ -24,19 +24,13 @@ const consoleSteps = ({ text, line }: Block): Step[] =>
       return { line, commands: `${commands}\n`, seen: seen === '' ? null : { as: 'text', text: seen } };
     });
 
-/**
- * A block of `text` or `json` directly below one of a shell, with nothing between them, is what that one writes. `shells`:
- * those to be run, of `blocks`.
- */
-export const stepsOf = (blocks: readonly Block[], shells: ReadonlySet<Block>): Step[] =>
-  blocks.flatMap((block, index): Step[] => {
-    if (!shells.has(block)) return [];
-    if (block.language === 'console') return consoleSteps(block);
-    const next = blocks[index + 1];
-    const as = next?.language;
-    const isSeen = next?.above === '' && (as === 'text' || as === 'json');
-    return [{ line: block.line, commands: block.text, seen: isSeen ? { as, text: next.text } : null }];
-  });
+/** A block of `text` or `json` directly below one of a shell, with nothing between them, is what that one writes. */
+export const stepsOf = (block: Block, next: Block | undefined): Step[] => {
+  if (block.language === 'console') return consoleSteps(block);
+  const as = next?.language;
+  const isSeen = next?.above === '' && (as === 'text' || as === 'json');
+  return [{ line: block.line, commands: block.text, seen: isSeen ? { as, text: next.text } : null }];
+};
 
 /** Whether it only looks: what is not there yet may be there when one looks again. */
 export const onlyLooks = ({ commands }: Step): boolean =>
