@@ -64,6 +64,9 @@ export class Gauges {
     this.#total('accepted_transactions_total', 'Transactions ever stored', 'sequence');
     this.#total('accepted_messages_total', 'Messages ever stored', 'accepted');
     this.#total('purged_messages_total', 'Messages removed after their retention', 'purged');
+    this.#gauge('last_backup_timestamp_seconds', 'When the newest backup was begun, since 1970; 0: never', () => {
+      return this.#count('lastBackupAt') / 1000;
+    });
     this.#samples(
       'oldest_age_seconds',
       'Age of the oldest: prepared transaction (since it was stored), ready or parked message (since its commit); 0: none',

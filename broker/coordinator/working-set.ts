@@ -117,6 +117,7 @@ export class WorkingSet {
   /** An operator did something that had an effect. */
   act(act: Act): void {
     this.#acts.push(act);
+    if (act.act === 'backup') this.#counters.set('lastBackupAt', act.at);
   }
 
   /** The next number of a series: unique, rising, never given out again. */

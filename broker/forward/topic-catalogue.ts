@@ -20,6 +20,7 @@ const REFRESH_MS = 5_000;
 const STEP_MS = 1_000;
 /** Without any topic in use, one question this often tells whether Kafka is there. */
 const PING_MS = 10_000;
+/** Asked about then. What is answered about it is nobody's topic, and is not reported. */
 const PING_TOPIC = 'escrowmq-is-kafka-there';
 /** A topic not used for so long is forgotten. */
 const FORGET_MS = 5 * 60_000;
@@ -49,6 +50,7 @@ interface Entry {
 export class TopicCatalogue {
   readonly #settings: TopicCatalogueSettings;
   readonly #entries = new Map<string, Entry>();
+  readonly #ping = newEntry(PING_TOPIC);
   /** What is new goes this way. */
   readonly report: TopicReport;
   readonly #poller: Poller;
@@ -155,7 +157,7 @@ export class TopicCatalogue {
     }
     this.#away = false;
     entry.answeredAt = clock.monotonic();
-    if ('partitions' in entry.answer && !this.#stopped) {
+    if ('partitions' in entry.answer && entry !== this.#ping && !this.#stopped) {
       await this.report.seen(entry.topic, entry.answer.partitions).catch(onFatal);
     }
     return entry.answer;
@@ -184,13 +186,13 @@ export class TopicCatalogue {
       // The wake-up that told us may have come right after the last question.
       const early = this.#askedAt + STEP_MS - now;
       if (early > 0) return early;
-      await this.#ask(oldest ?? newEntry(PING_TOPIC));
+      await this.#ask(oldest ?? this.#ping);
       return STEP_MS;
     }
     if (oldest && now - oldest.askedAt >= REFRESH_MS) {
       return (await this.#ask(oldest)) ? 0 : STEP_MS;
     }
-    if (now - this.#askedAt >= PING_MS) await this.#ask(newEntry(PING_TOPIC));
+    if (now - this.#askedAt >= PING_MS) await this.#ask(this.#ping);
     return STEP_MS;
   }
 }

@@ -45,6 +45,8 @@ t.test('the copy is a store with everything that was acknowledged, and with the 
   t.equal(answer.headers['content-length'], String(answer.rawPayload.length));
   t.equal(answer.headers['content-disposition'], 'attachment; filename="escrowmq-20261121T100000Z.db"');
   t.equal(answer.headers['cache-control'], 'no-store');
+  const scrape = await s.call('GET', '/metrics');
+  t.match(scrape.body, `\nescrowmq_last_backup_timestamp_seconds ${s.time.now / 1_000}\n`);
   await s.prepare('later');
 
   const dataDir = temporaryFolder(t);
@@ -58,6 +60,7 @@ t.test('the copy is a store with everything that was acknowledged, and with the 
   t.same(await store.groups(), await s.store.groups());
   t.match((await store.acts({}, 10, null)).items, [{ act: 'backup', by: 'operator', target: null, reason: 'nightly' }]);
   const coordinator = await openCoordinator(store);
+  t.equal(coordinator.counters().get('lastBackupAt'), s.time.now, 'it knows how old it is');
   const resolve = { type: 'resolve', id: 't0', resolution: 'commit', by: 'producer', reason: null } as const;
   t.match(await coordinator.submit([resolve]), [{ kind: 'done', changed: true }]);
 });

@@ -131,6 +131,13 @@ t.test('topics in use are refreshed in the background, and forgotten when they a
   const asked = publisher.lookUps.length;
   await until('only whether Kafka is there is asked', () => publisher.lookUps.length > asked);
   t.notOk(['a', 'b'].includes(publisher.lookUps.at(-1)!));
+  time.now += 10_000;
+  await until('it is asked again', () => publisher.lookUps.length > asked + 1);
+  t.same(
+    Array.from(coordinator.topics(), ({ name }) => name).toSorted(),
+    ['a', 'b'],
+    'what is asked about for that alone is no topic of anybody',
+  );
 });
 
 t.test('one topic that gets no answer is not asked about without pause, and does not stop the others', async t => {
