@@ -7,7 +7,7 @@ import { newToken, type Visitor } from './sessions.ts';
 const MAX_JOBS = 20;
 /** That count or act at the same moment, of all sessions. */
 const MAX_BUSY = 4;
-/** Ids that jobs of all sessions wait with. */
+/** Ids that jobs of all sessions wait with; of more, those that wait longest to be confirmed are given up. */
 const MAX_HELD_IDS = 500_000;
 /** Of the refused, told one by one. */
 const MAX_REFUSALS = 100;
@@ -84,7 +84,8 @@ export class BulkJobs {
   /** Begins to count. Null where too many are busy. */
   begin({ id: owner }: Visitor, rest: Rest, act: BulkAct, subject: string, wanted: Wanted): Job | null {
     const own = this.#ownersJobs(owner);
-    if (own === null || this.#busy() >= MAX_BUSY || this.#held() >= MAX_HELD_IDS) return null;
+    if (own === null || this.#busy() >= MAX_BUSY) return null;
+    this.#makeRoom();
     const isChosen = 'ids' in wanted;
     const job: Kept = {
       id: newToken().slice(0, 16),
@@ -121,9 +122,7 @@ export class BulkJobs {
     const job = this.#kept(owner, jobId);
     if (job === null) return;
     job.abort.abort();
-    if (job.phase.name !== 'counted') return;
-    job.ids = [];
-    this.#move(job, { name: 'given up', why: 'It was not confirmed.' });
+    if (job.phase.name === 'counted') this.#giveUp(job, 'It was not confirmed.');
   }
 
   /** `onChange` until the result is called. */
@@ -179,8 +178,21 @@ export class BulkJobs {
     for (const onChange of job.listeners) onChange();
   }
 
-  #held(): number {
-    return [...this.#jobs.values()].flat().reduce((sum, { ids }) => sum + ids.length, 0);
+  #giveUp(job: Kept, why: string): void {
+    job.ids = [];
+    this.#move(job, { name: 'given up', why });
+  }
+
+  /** Whose session is over confirms nothing any more, and must not keep others from their work. */
+  #makeRoom(): void {
+    const jobs = [...this.#jobs.values()].flat();
+    const counted = jobs.filter(({ phase }) => phase.name === 'counted').sort((a, b) => a.begunAt - b.begunAt);
+    let held = jobs.reduce((sum, { ids }) => sum + ids.length, 0);
+    for (const job of counted) {
+      if (held < MAX_HELD_IDS) return;
+      held -= job.ids.length;
+      this.#giveUp(job, 'It was not confirmed, and others needed its room. Count them again.');
+    }
   }
 
   #busy(): number {

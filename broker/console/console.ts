@@ -59,7 +59,7 @@ export const consolePages =
     await scope.register(formbody, { bodyLimit: MAX_FORM_BYTES });
     showFailures(scope, sessions);
     await scope.register(assetRoutes);
-    await scope.register(loginRoutes, { sessions, clock, isSecure, onLogout: visitor => jobs.forget(visitor) });
+    await scope.register(loginRoutes, { sessions, isSecure, onLogout: visitor => jobs.forget(visitor) });
     await scope.register(async pages => {
       guardPages(pages, sessions);
       await pages.register(overviewRoutes, { sampler, streams });

@@ -6,18 +6,14 @@ import { restFor } from './rest.ts';
 import type { Role, Sessions, Visitor } from './sessions.ts';
 import { COOKIE, COOKIE_PATH, fieldsOf, isOpen, judgeForm, loginFormToken } from './visit.ts';
 
-/** Of all visitors together: keys cannot be guessed, and each attempt costs a little. */
-const MAX_ATTEMPTS_PER_SECOND = 20;
 const KEY_CHARACTERS = 512;
 const OWN_PATH = /^\/console(?:[/?][\x21-\x7e]*)?$/;
 
 const WRONG = 'No such key, or it is good no longer.';
 const PRODUCER = 'This is a producer’s key, which opens no console. Use one of a viewer or an operator.';
-const TOO_MANY = 'Too many attempts to log in within this second. Try again in a moment.';
 
 export interface LoginSettings {
   readonly sessions: Sessions;
-  readonly clock: { monotonic(): number };
   /** Somebody has left. */
   readonly onLogout: (visitor: Visitor) => void;
   /** The broker itself speaks TLS. */
@@ -45,14 +41,7 @@ ${fault && notice('bad', fault)}
 /** The first characters of a key name it everywhere; the operator’s key from outside has no name. */
 const nameOf = (key: string): string => /^emq_[0-9a-f]{12}(?=_)/.exec(key)?.[0] ?? 'key from outside';
 
-export const loginRoutes: FastifyPluginAsync<LoginSettings> = async (app, { sessions, clock, isSecure, onLogout }) => {
-  const attempts = { second: 0, count: 0 };
-  const isTooMuch = (): boolean => {
-    const second = Math.floor(clock.monotonic() / 1_000);
-    if (attempts.second !== second) Object.assign(attempts, { second, count: 0 });
-    return ++attempts.count > MAX_ATTEMPTS_PER_SECOND;
-  };
-
+export const loginRoutes: FastifyPluginAsync<LoginSettings> = async (app, { sessions, isSecure, onLogout }) => {
   const show = (reply: FastifyReply, status: number, next: string, fault: string | null): FastifyReply =>
     reply.code(status).type('text/html; charset=utf-8').send(loginPage(next, fault).toString());
 
@@ -91,7 +80,6 @@ export const loginRoutes: FastifyPluginAsync<LoginSettings> = async (app, { sess
     async (request, reply) => {
       judgeForm(request, loginFormToken());
       const { key = '', next = '' } = fieldsOf(request.body);
-      if (isTooMuch()) return show(reply.header('retry-after', '1'), 429, next, TOO_MANY);
       const text = key.trim();
       // What no header can carry is no key.
       const role = /^[\x21-\x7e]{1,512}$/.test(text) ? await roleOf(text) : { status: 401, fault: WRONG };

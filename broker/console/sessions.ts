@@ -5,6 +5,8 @@ export const IDLE_MS = 8 * 3_600_000;
 export const LONGEST_MS = 24 * 3_600_000;
 /** Beyond, the one that was idle longest ends. */
 export const MAX_SESSIONS = 1_000;
+/** The same for those of one key: who logs in again and again pushes nobody out but others with the same key. */
+export const MAX_OF_ONE_KEY = 100;
 const TOKEN_BYTES = 32;
 
 export type Role = 'viewer' | 'operator';
@@ -54,7 +56,9 @@ export class Sessions {
     const token = newToken();
     const now = this.#now();
     const visitor = { id: newToken(), key, role, name, formToken: newToken() };
-    if (this.#sessions.size >= MAX_SESSIONS) this.#sessions.delete(this.#sessions.keys().next().value!);
+    const ofKey = [...this.#sessions].filter(([, { visitor: other }]) => other.key === key).map(([digest]) => digest);
+    if (ofKey.length >= MAX_OF_ONE_KEY) this.#sessions.delete(ofKey[0]!);
+    else if (this.#sessions.size >= MAX_SESSIONS) this.#sessions.delete(this.#sessions.keys().next().value!);
     this.#sessions.set(digestOf(token), { visitor, begunAt: now, seenAt: now });
     return token;
   }

@@ -1,6 +1,6 @@
 /** Sessions of the console: how long they last, how many there are, and that nothing kept of them opens anything. */
 import t from 'tap';
-import { IDLE_MS, LONGEST_MS, MAX_SESSIONS, Sessions } from '../../broker/console/sessions.ts';
+import { IDLE_MS, LONGEST_MS, MAX_OF_ONE_KEY, MAX_SESSIONS, Sessions } from '../../broker/console/sessions.ts';
 
 const start = () => {
   const time = { now: 1_000 };
@@ -51,14 +51,24 @@ t.test('it ends after a day, however busy', async t => {
 
 t.test('of too many the one that was idle longest ends', async t => {
   const { time, sessions } = start();
-  const [first, second] = [sessions.begin('k', 'viewer', '1'), sessions.begin('k', 'viewer', '2')];
-  for (let i = 2; i < MAX_SESSIONS; i++) sessions.begin('k', 'viewer', 'n');
+  const [first, second] = [sessions.begin('k1', 'viewer', '1'), sessions.begin('k2', 'viewer', '2')];
+  for (let i = 2; i < MAX_SESSIONS; i++) sessions.begin(`other ${i % 20}`, 'viewer', 'n');
   time.now++;
   sessions.find(first);
-  sessions.begin('k', 'viewer', 'one more');
+  sessions.begin('k3', 'viewer', 'one more');
   t.equal(sessions.size, MAX_SESSIONS);
   t.not(sessions.find(first), null, 'who came just now stays');
   t.equal(sessions.find(second), null);
+});
+
+t.test('who logs in without end pushes nobody out', async t => {
+  const { sessions } = start();
+  const operator = sessions.begin('k', 'operator', 'n');
+  const first = sessions.begin('viewer', 'viewer', 'n');
+  for (let i = 0; i < 2 * MAX_SESSIONS; i++) sessions.begin('viewer', 'viewer', 'n');
+  t.equal(sessions.size, 1 + MAX_OF_ONE_KEY);
+  t.not(sessions.find(operator), null);
+  t.equal(sessions.find(first), null);
 });
 
 t.test('what is kept holds no token', async t => {
