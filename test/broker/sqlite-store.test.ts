@@ -236,3 +236,43 @@ t.test('data of version 1 gets its keys, and remembers which group sent to which
   t.same(await store.keys(), []);
   t.equal((await store.transaction('t1'))?.group, 'a');
 });
+
+t.test('however many lists are wanted at once, a turn of the event loop has one step', async t => {
+  const store = openStore(t);
+  let turn = 0;
+  const count = (): void => {
+    turn++;
+    timer = setImmediate(count);
+  };
+  let timer = setImmediate(count);
+  const lists = Array.from({ length: 25 }, () => [
+    store.list({}, 10, null),
+    store.acts({}, 10, null),
+    store.parkedMessages({}, 10, null),
+    store.alike('unresolved', null),
+  ]);
+  const turns = await Promise.all(lists.flat().map(list => (list as Promise<unknown>).then(() => turn)));
+  clearImmediate(timer);
+  t.equal(new Set(turns).size, 100);
+});
+
+t.test('a look at every lane lets others have their turn', async t => {
+  const store = openStore(t);
+  const topics = Array.from({ length: 400 }, (_, i) => ({ name: `t${i}`, partitions: 1, barrier: null }));
+  const coordinator = await openCoordinator(store);
+  await coordinator.submit(topics.map(({ name }) => ({ type: 'topic_seen', topic: name, partitions: 1 })));
+  const prepares = topics.map(({ name }) => prepareCommand(name, 'g', [halfMessage({ topic: name })]));
+  await coordinator.submit([{ type: 'put_group', group: producerGroup('g') }, ...prepares]);
+  await coordinator.submit(topics.map(({ name }) => resolveCommand(name)));
+  let turns = 0;
+  const count = (): void => {
+    turns++;
+    timer = setImmediate(count);
+  };
+  let timer = setImmediate(count);
+  const [ready, again] = await Promise.all([store.oldestReady(), store.oldestReady()]);
+  clearImmediate(timer);
+  t.equal(ready.size, 400);
+  t.equal(again, ready, 'looked for once');
+  t.ok(turns >= 1);
+});
