@@ -15,7 +15,7 @@ const SAMPLE = 5;
 export const jobPath = ({ id }: Job): string => `/console/jobs/${id}`;
 
 const stopForm = (job: Job, { formToken }: Visitor, words: string): Html =>
-  html`<form method="post" action="${jobPath(job)}/stop">${tokenField(formToken)}<button class="act">${words}</button></form>`;
+  html`<form method="post" action="${jobPath(job)}/stop">${tokenField(formToken)}<button id="stop" class="act">${words}</button></form>`;
 
 const targetPath = (job: Job, id: string): string =>
   `/console/transactions/${kindOfAct(job.act).name === 'parked' ? id.slice(0, id.lastIndexOf('.')) : id}`;

@@ -49,12 +49,17 @@ const placesOf = ({ pulse, visitor }: PageFrame): Place[] => [
   ...(pulse?.publisher === 'memory' ? [{ path: '/console/records', name: 'Records' }] : []),
 ];
 
-const placeLink = ({ path, name, waiting = 0 }: Place, here: string): Html => {
+const badge = (waiting: number): Html | false =>
+  waiting > 0 && html`<span class="badge">${figure(waiting)}<span class="unseen"> waiting</span></span>`;
+
+const countId = (path: string): string => `count-${path.slice(path.lastIndexOf('/') + 1)}`;
+
+const placeLink = ({ path, name, waiting }: Place, here: string): Html => {
   const isHere = path === here || (path !== '/console' && here.startsWith(`${path}/`));
-  const badge = waiting > 0 && html`<span class="badge">${figure(waiting)}<span class="unseen"> waiting</span></span>`;
+  const counted = waiting !== undefined && html`<span id="${countId(path)}">${badge(waiting)}</span>`;
   return isHere
-    ? html`<li><a href="${path}" aria-current="page">${name}${badge}</a></li>`
-    : html`<li><a href="${path}">${name}${badge}</a></li>`;
+    ? html`<li><a href="${path}" aria-current="page">${name}${counted}</a></li>`
+    : html`<li><a href="${path}">${name}${counted}</a></li>`;
 };
 
 const visitorCorner = ({ visitor }: PageFrame): Html | null => {
@@ -77,7 +82,7 @@ const health = (pulse: Pulse): Html | null => {
   const isWaiting = pulse.status === 'ok' && needsPerson(pulse);
   const [tone, words] = isWaiting ? (['warn', 'Needs a person'] as const) : HEALTH[pulse.status];
   const place = isWaiting ? 'attention-h' : 'health';
-  return html`<a class="pill ${tone}" href="/console#${place}" data-testid="health">${icon(tone)}${words}</a>`;
+  return html`<a id="health-link" class="pill ${tone}" href="/console#${place}" data-testid="health">${icon(tone)}${words}</a>`;
 };
 
 const search = (): Html => html`<form role="search" action="/console/search" class="search">
@@ -92,12 +97,22 @@ const themeSwitch = (): Html => html`<button type="button" class="plain theme" d
 const frameTop = (frame: PageFrame): Html => html`<header class="top">
 <a class="brand" href="/console">${icon('mark')}<span>escrowmq</span></a>
 ${frame.visitor && search()}
-<div class="corner">${health(frame.pulse)}${themeSwitch()}${visitorCorner(frame)}</div>
+<div class="corner"><span id="pulse">${health(frame.pulse)}</span>${themeSwitch()}${visitorCorner(frame)}</div>
 </header>`;
 
 const navigation = (frame: PageFrame): Html | null =>
   frame.visitor &&
   html`<nav class="places" aria-label="Pages"><ul>${placesOf(frame).map(place => placeLink(place, frame.here))}</ul></nav>`;
+
+/** What surrounds a page that stays open, as it now is: put in its places by htmx. */
+export const surroundingsNow = (
+  frame: PageFrame,
+): Html => html`<span id="pulse" hx-swap-oob="true">${health(frame.pulse)}</span>
+${placesOf(frame).map(({ path, waiting }) => waiting !== undefined && html`<span id="${countId(path)}" hx-swap-oob="true">${badge(waiting)}</span>`)}`;
+
+/** Shown by the script where a page that goes on by itself gets no answer. */
+const away = (): Html =>
+  html`<p class="notice warn" role="status" data-away hidden>${icon('warn')}<span>The broker does not answer. What is shown is what it said before; this page goes on trying.</span></p>`;
 
 /** A whole page. `main` begins with its heading. */
 export const page = (title: string, frame: PageFrame, main: Fragment): Html => html`<!doctype html>
@@ -120,6 +135,7 @@ ${frameTop(frame)}
 <div class="frame">
 ${navigation(frame)}
 <main id="main" tabindex="-1">
+${away()}
 ${main}
 </main>
 </div>

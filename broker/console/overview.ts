@@ -6,6 +6,7 @@ import { age, counted, distance, duration, figure, size } from './clock-words.ts
 import { type EventStreams, LAST_EVENT } from './event-stream.ts';
 import { type Html, html } from './html.ts';
 import { icon } from './icons.ts';
+import { surroundingsNow } from './layout.ts';
 import { PAGE, sendHtml, sendPage, statusOf } from './pages.ts';
 import { pathPicture } from './path-picture.ts';
 import type { Course, Parts, Sampler } from './sampler.ts';
@@ -60,7 +61,7 @@ const checkLine = (name: string, check: { status: string; detail?: string }, isM
   const tone = check.status === 'unavailable' ? 'bad' : 'warn';
   const subject = UNWELL[name] ?? name;
   const lead = LEADS[name];
-  return html`<li class="${tone}">${icon(tone)}<span><strong>${lead ? html`<a href="${lead}">${subject}</a>` : subject}:</strong> ${check.detail ?? check.status}</span></li>`;
+  return html`<li class="${tone}">${icon(tone)}<span><strong>${lead ? html`<a id="check-${name}" href="${lead}">${subject}</a>` : subject}:</strong> ${check.detail ?? check.status}</span></li>`;
 };
 
 const healthList = ({ checks, publisher }: StatusBody): Html =>
@@ -72,7 +73,7 @@ const diskLine = ({ disk }: StatusBody): Html =>
 const kafkaWord = ({ publisher, checks }: StatusBody): string =>
   publisher === 'memory' ? 'memory, no Kafka' : checks.kafka?.status === 'ok' ? 'can be reached' : 'is away';
 
-/** Everything of the page that moves, by the name of the event that brings it. */
+/** Everything of the page that moves, by the name of the event that brings it. What can have the focus has an id, by which htmx gives it back. */
 export const overviewParts = (status: StatusBody, { rates, lines }: Course): Parts => {
   const { transactions, messages, oldest } = status;
   const now = Date.parse(status.now);
@@ -96,7 +97,7 @@ export const overviewParts = (status: StatusBody, { rates, lines }: Course): Par
     forwardedLine: sparkline(lines.forwarded).toString(),
     health: healthList(status).toString(),
     disk: diskLine(status).toString(),
-    attention: `${transactions.unresolved} ${messages.parked} ${transactions.contradicted}`,
+    attention: `${status.status} ${transactions.unresolved} ${messages.parked} ${transactions.contradicted}`,
   };
 };
 
@@ -109,18 +110,18 @@ const attentionOf = async (request: FastifyRequest): Promise<AttentionBody | nul
   return status === 200 ? (body as AttentionBody) : null;
 };
 
-const causeLine = (cause: Cause, now: number): Html =>
-  html`<li class="${cause.kind}">${icon('warn')}<a href="${causeLink(cause)}"><strong>${figure(cause.count)}</strong> ${cause.kind === 'parked' ? 'parked in' : 'unresolved of'} <strong>${cause.place}</strong></a><span class="error">${cause.words}</span><span class="age">oldest ${age(cause.oldestAt, now)}</span></li>`;
+const causeLine = (cause: Cause, index: number, now: number): Html =>
+  html`<li class="${cause.kind}">${icon('warn')}<a id="cause-${index}" href="${causeLink(cause)}"><strong>${figure(cause.count)}</strong> ${cause.kind === 'parked' ? 'parked in' : 'unresolved of'} <strong>${cause.place}</strong></a><span class="error">${cause.words}</span><span class="age">oldest ${age(cause.oldestAt, now)}</span></li>`;
 
 /** Where the causes are not known. */
 const countedOnly = ({ transactions, messages }: StatusBody): Html => html`
-${transactions.unresolved > 0 && html`<li class="unresolved">${icon('warn')}<a href="/console/unresolved"><strong>${figure(transactions.unresolved)}</strong> unresolved</a></li>`}
-${messages.parked > 0 && html`<li class="parked">${icon('warn')}<a href="/console/parked"><strong>${figure(messages.parked)}</strong> parked</a></li>`}`;
+${transactions.unresolved > 0 && html`<li class="unresolved">${icon('warn')}<a id="unresolved" href="/console/unresolved"><strong>${figure(transactions.unresolved)}</strong> unresolved</a></li>`}
+${messages.parked > 0 && html`<li class="parked">${icon('warn')}<a id="parked" href="/console/parked"><strong>${figure(messages.parked)}</strong> parked</a></li>`}`;
 
 const causeLines = (attention: AttentionBody, now: number): Html => {
   const causes = causesOf(attention);
   const more = causes.length - MAX_CAUSES;
-  return html`${causes.slice(0, MAX_CAUSES).map(cause => causeLine(cause, now))}
+  return html`${causes.slice(0, MAX_CAUSES).map((cause, i) => causeLine(cause, i, now))}
 ${more > 0 && html`<li><a href="/console/${causes[MAX_CAUSES]!.kind}">${counted(more, 'further cause')}</a></li>`}`;
 };
 
@@ -133,7 +134,7 @@ const attentionList = (status: StatusBody, attention: AttentionBody | null): Htm
 ${attention === null ? countedOnly(status) : causeLines(attention, Date.parse(status.now))}
 ${
   contradicted > 0 &&
-  html`<li>${icon('bad')}<a href="/console/transactions?is=contradicted"><strong>${figure(contradicted)}</strong> contradicted</a><span class="error">the producer and the broker say different things</span></li>`
+  html`<li>${icon('bad')}<a id="contradicted" href="/console/transactions?is=contradicted"><strong>${figure(contradicted)}</strong> contradicted</a><span class="error">the producer and the broker say different things</span></li>`
 }</ul>`;
 };
 
@@ -186,7 +187,8 @@ export const overviewRoutes: FastifyPluginAsync<OverviewSettings> = async (app, 
 
   app.get('/console/attention', PAGE, async (request, reply) => {
     const [status, attention] = await Promise.all([statusOf(request), attentionOf(request)]);
-    return sendHtml(reply, attentionList(status, attention));
+    const frame = { visitor: request.visit.visitor, pulse: status, here: '/console' };
+    return sendHtml(reply, html`${attentionList(status, attention)}${surroundingsNow(frame)}`);
   });
 
   app.get('/console/live', { ...PAGE, exposeHeadRoute: false }, async (request, reply) => {

@@ -55,7 +55,7 @@ const tail = ({ filters, found, looks }: Search, cursor: string | null): Html =>
   const more = listPath(`${PATH}/more`, filters, { cursor, found, looks });
   return html`<tbody class="tail" hx-get="${more}" hx-trigger="load delay:100ms" hx-swap="outerHTML" data-testid="searching">${cell(html`<div class="searching"><progress aria-label="Searching older transactions"></progress>
 <span>Looking through older transactions: ${counted(looks, 'look')}, ${found === 0 ? 'nothing found so far' : html`${found} found so far`}.</span>
-<button type="button" class="plain" data-stop-search hidden>Stop</button> <a href="${older}">Go on from here</a></div>`)}</tbody>`;
+<button type="button" id="stop-search" class="plain" data-stop-search>Stop</button> <a id="go-on" href="${older}">Go on from here</a></div>`)}</tbody>`;
 };
 
 const rowsOf = (page: Page, search: Search, now: number): Html =>

@@ -13,7 +13,7 @@ export interface Story {
 const undecided = (detail: TransactionDetail, now: number): Story => {
   const { check, group, preparedAt, unresolved } = detail;
   const since = duration(now - Date.parse(preparedAt));
-  const asked = html`The producer group <a href="/console/producer-groups/${group}">${group}</a>`;
+  const asked = html`The producer group <a id="story-group" href="/console/producer-groups/${group}">${group}</a>`;
   if (unresolved) {
     const why = check.lastError
       ? html`${asked} cannot be asked: <strong>${check.lastError}</strong>.`

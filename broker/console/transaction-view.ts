@@ -94,7 +94,7 @@ const fact = (name: string, value: Fragment): Html => html`<div><dt>${name}</dt>
 const facts = (detail: TransactionDetail, now: number): Html => {
   const { group, preparedAt, resolvedAt, resolvedBy, check } = detail;
   return html`<dl class="facts">
-${fact('Producer group', html`<a href="/console/producer-groups/${group}">${group}</a>`)}
+${fact('Producer group', html`<a id="group" href="/console/producer-groups/${group}">${group}</a>`)}
 ${fact('Stored', moment(preparedAt, now))}
 ${fact('Decided', resolvedAt === null ? html`<span class="quiet">not yet</span>` : html`${moment(resolvedAt, now)} by ${resolverWords(resolvedBy)}`)}
 ${fact('Last asked', moment(check.lastAt, now))}
@@ -109,7 +109,7 @@ const messageRow = (message: MessageBody, path: string): Html => {
   return html`<tr id="message-${index}">
 <th scope="row" class="number">${index}</th>
 <td>${messageMark(message.state)}</td>
-<td><a href="${path}?show=${index}#payload">Show<span class="unseen"> the payload of message ${index}</span></a></td>
+<td><a id="show-${index}" href="${path}?show=${index}#payload">Show<span class="unseen"> the payload of message ${index}</span></a></td>
 <td><bdi>${message.topic}</bdi></td>
 <td class="number">${message.partition ?? '–'}</td>
 <td class="number">${message.offset === null ? '–' : figure(message.offset)}</td>
@@ -123,7 +123,7 @@ const messageRow = (message: MessageBody, path: string): Html => {
 const messageTable = ({
   id,
   messages,
-}: TransactionDetail): Html => html`<div class="scroll" role="region" aria-label="Messages" tabindex="0"><table>
+}: TransactionDetail): Html => html`<div class="scroll" role="region" aria-label="Messages" tabindex="0" id="message-table"><table>
 <caption class="unseen">Messages of the transaction</caption>
 <thead><tr><th scope="col" class="number">No.</th><th scope="col">State</th><th scope="col">Payload</th><th scope="col">Topic</th><th scope="col" class="number">Partition</th><th scope="col" class="number">Offset</th><th scope="col" class="roomy">Key</th><th scope="col" class="number roomy">Tries</th><th scope="col" class="number roomy">Size</th><th scope="col" class="roomy">Last error</th></tr></thead>
 <tbody>${messages.map(message => messageRow(message, transactionPath(id)))}</tbody>
@@ -146,7 +146,7 @@ export const storyArea = (detail: TransactionDetail, now: number): Html => {
 ${detail.contradicted && notice('bad', CONTRADICTED)}`;
 };
 
-/** What the broker knows. Asks for itself anew while it is moving. */
+/** What the broker knows. Asks for itself anew while it is moving; what can have the focus has an id, by which htmx gives it back. */
 export const knownArea = (detail: TransactionDetail, now: number): Html => {
   const content = html`${facts(detail, now)}
 <h2 id="messages">${counted(detail.messages.length, 'message')}</h2>

@@ -7,8 +7,6 @@ import type { Counters, Store } from './store.ts';
 
 /** Rows looked at in one step of the search for the oldest undecided transaction. */
 const SEARCH_ROWS = 5_000;
-/** Lanes looked at before others have their turn: there can be as many as Kafka has partitions. */
-const LANES_IN_TURN = 200;
 
 export class SqliteOldest {
   readonly #sql: Statements;
@@ -16,8 +14,6 @@ export class SqliteOldest {
   readonly #counters: Counters;
   /** No undecided transaction lies before this sequence. */
   #undecidedFrom = 0;
-  /** The search for what is ready that is under way. */
-  #search: Promise<Map<string, number>> | null = null;
 
   /** `counters`: the living ones of the store. */
   constructor(sql: Statements, topics: SqliteNames, counters: Counters) {
@@ -26,38 +22,30 @@ export class SqliteOldest {
     this.#counters = counters;
   }
 
-  /** Of every lane with a ready message, each looked for when it is asked for. */
-  *laneKeys(): Generator<[topicId: number, partition: number]> {
+  /** Of every lane with a ready message. */
+  laneKeys(): [topicId: number, partition: number][] {
+    const keys: [number, number][] = [];
     let key = this.#sql.laneAfter.get(-1, NO_PARTITION) as [number, number] | undefined;
     while (key) {
-      yield key;
+      keys.push(key);
       key = this.#sql.laneAfter.get(...key) as [number, number] | undefined;
     }
+    return keys;
   }
 
-  /** By topic: when the oldest ready message was committed. Whoever asks while others wait for it gets theirs. */
-  ready(): Promise<ReadonlyMap<string, number>> {
-    this.#search ??= this.#ready().finally(() => {
-      this.#search = null;
-    });
-    return this.#search;
-  }
-
-  async #ready(): Promise<Map<string, number>> {
+  /** By topic: when the oldest ready message was committed. */
+  ready(): Map<string, number> {
     const oldest = new Map<string, number>();
-    let looked = 0;
     for (const [topicId, partition] of this.laneKeys()) {
-      const head = this.#sql.laneHead.get(topicId, partition) as number;
       const topic = this.#topics.nameOf(topicId);
-      const at = this.#resolvedAt(head);
+      const at = this.#resolvedAt(this.#sql.laneHead.get(topicId, partition) as number);
       if (at !== null) oldest.set(topic, Math.min(at, oldest.get(topic) ?? at));
-      if (++looked % LANES_IN_TURN === 0) await yieldToOthers();
     }
     return oldest;
   }
 
   async all(): ReturnType<Store['oldest']> {
-    const ready = [...(await this.ready()).values()];
+    const ready = [...this.ready().values()];
     const parked = this.#sql.firstParked.get() as number | null;
     return {
       prepared: await this.#undecided(),

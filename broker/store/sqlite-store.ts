@@ -3,7 +3,6 @@
  * asynchronous by its seam only; the work is done before it returns.
  */
 import { statSync } from 'node:fs';
-import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import type { MessageContent, Transaction } from '../transaction/transaction.ts';
 import { Checkpointer } from './checkpointer.ts';
@@ -105,7 +104,6 @@ export class SqliteStore implements Store {
   readonly copies: StoreCopies;
   readonly #recent: Recent;
   readonly #oldest: SqliteOldest;
-  #lastStep: Promise<unknown> = Promise.resolve();
 
   constructor({ dataDir, recentBytes = RECENT_BYTES, reserveBytes = 0 }: SqliteStoreSettings) {
     const folder = openDataFolder(dataDir);
@@ -191,27 +189,24 @@ export class SqliteStore implements Store {
   async list(filter: ListFilter, limit: number, before: number | null): Promise<ListStep<ListedTransaction>> {
     const groupId = filter.group === undefined ? null : (this.#groups.idOf(filter.group) ?? -1);
     const topicId = filter.topic === undefined ? null : (this.#topics.idOf(filter.topic) ?? -1);
-    const of = { ...filter, groupId, topicId };
-    const { rows, next } = await this.#inTurn(() => listStep(this.#db, this.#sql, of, limit, before));
+    const { rows, next } = listStep(this.#db, this.#sql, { ...filter, groupId, topicId }, limit, before);
     return { items: rows.map(row => toListed(row, this.#groups.nameOf(row.group_id))), next };
   }
 
   async parkedMessages(filter: ParkedFilter, limit: number, before: number | null): Promise<ListStep<ParkedMessage>> {
-    const names = { groups: this.#groups, topics: this.#topics };
-    return this.#inTurn(() => parkedStep(this.#db, this.#sql, names, filter, limit, before));
+    return parkedStep(this.#db, this.#sql, { groups: this.#groups, topics: this.#topics }, filter, limit, before);
   }
 
   async alike(what: 'unresolved' | 'parked', before: number | null): Promise<ListStep<AlikeCount>> {
-    const names = { groups: this.#groups, topics: this.#topics };
-    return this.#inTurn(() => alikeStep(this.#sql, names, what, before));
+    return alikeStep(this.#sql, { groups: this.#groups, topics: this.#topics }, what, before);
   }
 
   async acts(filter: ActFilter, limit: number, before: number | null): Promise<ListStep<StoredAct>> {
-    return this.#inTurn(() => actStep(this.#db, filter, limit, before));
+    return actStep(this.#db, filter, limit, before);
   }
 
   async lanes(): Promise<Lane[]> {
-    return Array.from(this.#oldest.laneKeys(), ([topicId, partition]) => ({
+    return this.#oldest.laneKeys().map(([topicId, partition]) => ({
       topic: this.#topics.nameOf(topicId),
       partition: partition === NO_PARTITION ? null : partition,
     }));
@@ -250,7 +245,7 @@ export class SqliteStore implements Store {
     return found;
   }
 
-  oldestReady(): Promise<ReadonlyMap<string, number>> {
+  async oldestReady(): Promise<Map<string, number>> {
     return this.#oldest.ready();
   }
 
@@ -302,13 +297,6 @@ export class SqliteStore implements Store {
     await this.#checkpointer.close();
     this.#db.close();
     this.#release();
-  }
-
-  /** Steps of lists, one in a turn of the event loop: a step is short, but as many at once as somebody likes are not. */
-  #inTurn<T>(step: () => T): Promise<T> {
-    const result = this.#lastStep.then(step);
-    this.#lastStep = result.then(yieldToOthers, yieldToOthers);
-    return result;
   }
 
   /** Of the database, with what is still in the WAL. */

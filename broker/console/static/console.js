@@ -1,6 +1,7 @@
 /* What the pages of the console do beyond what htmx does. Everything else works without it. */
 (() => {
   const root = document.documentElement;
+  const AWAY_AFTER_MS = 2_000;
   const THEMES = ['system', 'light', 'dark'];
   const stored = () => {
     try {
@@ -9,7 +10,8 @@
       return null;
     }
   };
-  // Before the first paint.
+  // Before the first paint. What only scripts can do is shown to those who have them.
+  root.dataset.scripted = '';
   root.dataset.theme = THEMES.includes(stored()) ? stored() : 'system';
 
   const prepareThemeSwitch = () => {
@@ -91,7 +93,6 @@
   };
 
   const showScripted = within => {
-    for (const button of within.querySelectorAll?.('[data-stop-search]') ?? []) button.hidden = false;
     for (const box of within.querySelectorAll?.('[data-choose-all]') ?? []) box.closest('label').hidden = false;
   };
 
@@ -116,6 +117,21 @@
     place.classList.toggle('waits', !isEmpty);
   };
 
+  /** A stream that was ended to begin anew is not worth a word: only what stays away is. */
+  let awayTimer = null;
+  const onAway = () => {
+    awayTimer ??= setTimeout(() => {
+      for (const notice of document.querySelectorAll('[data-away]')) notice.hidden = false;
+    }, AWAY_AFTER_MS);
+  };
+  const onBack = () => {
+    clearTimeout(awayTimer);
+    awayTimer = null;
+    for (const notice of document.querySelectorAll('[data-away]')) notice.hidden = true;
+  };
+
+  for (const name of ['htmx:sseError', 'htmx:sendError']) document.addEventListener(name, onAway);
+  for (const name of ['htmx:sseOpen', 'htmx:afterOnLoad']) document.addEventListener(name, onBack);
   document.addEventListener('keydown', onKey);
   document.addEventListener('toggle', onToggle, true);
   document.addEventListener('click', onClick);
