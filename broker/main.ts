@@ -74,12 +74,14 @@ const startToTry = (settings: string[]): Promise<Broker> => {
 
 const COMMANDS = commandTable({ serve, startToTry });
 
-const args = process.argv.slice(2);
+const given = process.argv.slice(2);
+const args = given[0] === 'help' && given.length > 1 ? [...given.slice(1), '--help'] : given;
 const { columns, noColour } = terminalWishes();
 const terminal = processTerminal(
   { environment: fromEnvironment, widthSet: columns, isColourless: noColour },
   // Whoever read the output has seen enough.
-  () => process.exit(EXIT.done),
+  code =>
+    code === 'EPIPE' ? process.exit(EXIT.done) : refuse([`Standard output cannot be written (${code}).`], EXIT.failed),
 );
 if (args[0] === '--version' || args[0] === '-v') {
   await terminal.write(`${VERSION}\n`);

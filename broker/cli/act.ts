@@ -1,6 +1,6 @@
 /** The acts of an operator on transactions and on parked messages: on those that are named, or on all that fit a filter. */
 import type { BulkAct, Selection } from '../bulk-act.ts';
-import { callBroker } from './broker-client.ts';
+import { askBroker, CallError } from './broker-client.ts';
 import { settleAll, settleNamed } from './bulk.ts';
 import type { Command } from './command.ts';
 import { brokerAddress } from './command-line.ts';
@@ -43,7 +43,9 @@ const selectionOf = (act: BulkAct, input: Input): Selection => {
 const settleOne = async ({ act, done }: ActWords, input: Input, terminal: Terminal, reason: string): Promise<0> => {
   const id = input.operands[0]!;
   const path = `/v1/${isForMessages(act) ? 'messages' : 'transactions'}/${encodeURIComponent(id)}/${act}`;
-  const answer = await callBroker(brokerAddress(input, terminal), 'POST', path, { reason });
+  const broker = brokerAddress(input, terminal);
+  const answer = await askBroker<{ id: string }>(broker, 'POST', path, { id: 'string' }, { reason });
+  if (answer.id !== id) throw new CallError(`What answers at ${broker.url} speaks of ${answer.id} instead of ${id}.`);
   await terminal.write(input.isSet('json') ? jsonLine(answer) : `${plain(id)} ${done}.\n`);
   return 0;
 };

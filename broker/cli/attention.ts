@@ -1,6 +1,6 @@
 /** `escrowmq attention`: what waits for a person, by what it failed with. */
 import type { AttentionBody } from '../protocol/wire.ts';
-import { callBroker } from './broker-client.ts';
+import { askBroker } from './broker-client.ts';
 import type { Command } from './command.ts';
 import { brokerAddress } from './command-line.ts';
 import { BROKER_FLAGS } from './flags.ts';
@@ -41,7 +41,8 @@ the limit, or has no check address), parked messages by topic and error. What is
 \`commit\`, \`rollback\`, \`check\`, \`retry\` and \`discard\` with --all and --last-error.`,
   examples: ['attention', 'attention --json'],
   async run(input, terminal) {
-    const answer = (await callBroker(brokerAddress(input, terminal), 'GET', '/v1/attention')) as AttentionBody;
+    const members = { unresolved: 'list', parked: 'list' } as const;
+    const answer = await askBroker<AttentionBody>(brokerAddress(input, terminal), 'GET', '/v1/attention', members);
     if (input.isSet('json')) await terminal.write(jsonLine(answer));
     else await write(answer, terminal);
     return 0;

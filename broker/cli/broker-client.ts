@@ -24,11 +24,28 @@ const HINTS: Record<string, string> = {
   UNAUTHENTICATED: ' Give an operator key: --key-file FILE, or ESCROWMQ_KEY.',
 };
 
+const UNTRUSTED = 'its certificate is not trusted, NODE_EXTRA_CA_CERTS names a file with its authority';
+
+/** What those who run a broker meet, in words. */
+const CAUSES: Record<string, string> = {
+  ECONNREFUSED: 'nothing listens there',
+  ENOTFOUND: 'the name is not known',
+  EAI_AGAIN: 'the name cannot be looked up',
+  ECONNRESET: 'it closed the connection',
+  UND_ERR_SOCKET: 'it closed the connection',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS, say http://',
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  'unexpected redirect': 'it redirects, and a key does not go along: give the address it leads to',
+};
+
 const whyNot = (error: Error): string => {
   if (error.name === 'TimeoutError') return `it did not answer within ${ANSWER_WITHIN_MS / 1_000} s`;
   if (error.name === 'AbortError') return 'it was interrupted';
   const cause = error.cause as { code?: string; message?: string } | undefined;
-  return cause?.code ?? cause?.message ?? error.message;
+  const why = cause?.code ?? cause?.message ?? error.message;
+  return CAUSES[why] === undefined ? why : `${CAUSES[why]} (${why})`;
 };
 
 const refusalOf = (status: number, text: string): string | null => {
@@ -36,7 +53,7 @@ const refusalOf = (status: number, text: string): string | null => {
     const { code, detail, errors } = JSON.parse(text) as Partial<Problem>;
     if (code === undefined || detail === undefined) return null;
     const where = errors?.[0]?.pointer;
-    const isTold = where === undefined || where === '' || detail.includes(where);
+    const isTold = !where || /^\/(path|query)\//.test(where) || detail.includes(where);
     return `${isTold ? '' : `${where}: `}${detail} (${status} ${code})${HINTS[code] ?? ''}`;
   } catch {
     return null;
@@ -81,7 +98,7 @@ export const refusalIn = async ({ url }: BrokerAddress, response: Response, what
   return new CallError(refusal ?? `What answers at ${url} is no escrowmq broker: ${response.status} to ${what}.`);
 };
 
-/** The body of a 2xx; null where it has none. Rejects with a CallError. */
+/** The body of a 2xx; undefined where it has none. Rejects with a CallError. */
 export const callBroker = async (
   broker: BrokerAddress,
   method: Method,
@@ -96,12 +113,38 @@ export const callBroker = async (
   const text = await response.text().catch(error => {
     throw noAnswer(broker.url, error);
   });
-  if (text === '') return null;
+  if (text === '') return undefined;
   try {
     return JSON.parse(text);
   } catch {
     throw new CallError(`What answers at ${broker.url} is no escrowmq broker: no JSON to ${method} ${path}.`);
   }
+};
+
+type Kind = 'list' | 'object' | 'string' | 'boolean' | 'number';
+
+const kindOf = (value: unknown): string => (Array.isArray(value) ? 'list' : value === null ? 'null' : typeof value);
+
+/**
+ * As `callBroker`, of an answer with these members. What answers without them is no broker, and must not look like one that
+ * has done what was asked.
+ */
+export const askBroker = async <Body extends object>(
+  broker: BrokerAddress,
+  method: Method,
+  path: string,
+  members: Partial<Record<keyof Body & string, Kind>>,
+  body?: object,
+  interrupted?: AbortSignal,
+): Promise<Body> => {
+  const answer = await callBroker(broker, method, path, body, interrupted);
+  const found = (kindOf(answer) === 'object' ? answer : {}) as Record<string, unknown>;
+  for (const [name, kind] of Object.entries(members))
+    if (kindOf(found[name]) !== kind)
+      throw new CallError(
+        `What answers at ${broker.url} is no escrowmq broker: no "${name}" in the answer to ${method} ${path}.`,
+      );
+  return found as Body;
 };
 
 /** For acts on many: every answer is handed on, also a refusal. */

@@ -38,6 +38,11 @@ export const readArguments = (command: Command, args: string[]): Input => {
       throw new UsageError(message.split('. To specify')[0]!.replace(/\.?$/, '.'));
     throw error;
   }
+  for (const [name, { choices }] of Object.entries(command.flags)) {
+    const value = parsed.values[name];
+    if (choices !== undefined && typeof value === 'string' && !choices.includes(value))
+      throw new UsageError(`--${name} must be one of ${choices.join(', ')}.`);
+  }
   const { operands = '' } = command;
   const [min, max] = operandLimits(operands);
   const { positionals } = parsed;

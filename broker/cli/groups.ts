@@ -1,6 +1,6 @@
 /** `escrowmq groups`: producer groups, and the test of a check address. `escrowmq topics` is their counterpart. */
 import type { ProducerGroupBody, TopicBody } from '../protocol/wire.ts';
-import { callBroker } from './broker-client.ts';
+import { askBroker } from './broker-client.ts';
 import type { Command } from './command.ts';
 import { brokerAddress } from './command-line.ts';
 import { BROKER_FLAGS } from './flags.ts';
@@ -46,13 +46,16 @@ const groupsCommand: Command = {
   async run(input, terminal) {
     const [group] = input.operands;
     const path = `/v1/producer-groups${group === undefined ? '' : `/${encodeURIComponent(group)}`}`;
-    const answer = await callBroker(brokerAddress(input, terminal), 'GET', path);
-    if (input.isSet('json')) await terminal.write(jsonLine(answer));
-    else if (group !== undefined) await terminal.write(facts(factsOf(answer as ProducerGroupBody), terminal));
-    else {
-      const { items } = answer as { items: ProducerGroupBody[] };
-      await new Table<ProducerGroupBody>(GROUP_COLUMNS, terminal).write(items);
+    const broker = brokerAddress(input, terminal);
+    const isJson = input.isSet('json');
+    if (group !== undefined) {
+      const answer = await askBroker<ProducerGroupBody>(broker, 'GET', path, { check: 'object', health: 'object' });
+      await terminal.write(isJson ? jsonLine(answer) : facts(factsOf(answer), terminal));
+      return 0;
     }
+    const answer = await askBroker<{ items: ProducerGroupBody[] }>(broker, 'GET', path, { items: 'list' });
+    if (isJson) await terminal.write(jsonLine(answer));
+    else await new Table<ProducerGroupBody>(GROUP_COLUMNS, terminal).write(answer.items);
     return 0;
   },
 };
@@ -75,7 +78,7 @@ const testCommand: Command = {
   async run(input, terminal) {
     const [group] = input.operands;
     const path = `/v1/producer-groups/${encodeURIComponent(group!)}/test`;
-    const answer = (await callBroker(brokerAddress(input, terminal), 'POST', path)) as CheckTest;
+    const answer = await askBroker<CheckTest>(brokerAddress(input, terminal), 'POST', path, { ok: 'boolean' });
     const said = answer.ok ? 'answers as it should' : `does not answer as it should: ${answer.error}`;
     const isJson = input.isSet('json');
     await terminal.write(
@@ -101,7 +104,8 @@ const topicsCommand: Command = {
   more: `WAITING counts committed messages that are not in Kafka yet; LAG is the age of the oldest since its commit.`,
   examples: ['topics'],
   async run(input, terminal) {
-    const answer = (await callBroker(brokerAddress(input, terminal), 'GET', '/v1/topics')) as { items: TopicBody[] };
+    const broker = brokerAddress(input, terminal);
+    const answer = await askBroker<{ items: TopicBody[] }>(broker, 'GET', '/v1/topics', { items: 'list' });
     if (input.isSet('json')) await terminal.write(jsonLine(answer));
     else await new Table<TopicBody>(TOPIC_COLUMNS, terminal).write(answer.items);
     return 0;

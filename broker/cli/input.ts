@@ -55,10 +55,14 @@ export class Input {
     return value;
   }
 
-  /** A time that lies as far `before` or `after` now as the text says (`30m`, `2h`), or the text as it is. */
+  /** A time that lies as far `before` or `after` now as the text says (`30m`, `2h`), or a time as it was given. */
   instant(flag: string, direction: 'before' | 'after'): string | null {
     const text = this.text(flag);
     const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(text ?? '') ?? [];
+    if (unit === undefined && text !== null && !/^\d{4}-\d\d-\d\dT/.test(text))
+      throw new UsageError(
+        `--${flag} must be a time like 2026-11-21T10:00:00Z, or so long ${direction === 'after' ? 'from now' : 'ago'}: 30m, 2h, 7d.`,
+      );
     if (unit === undefined) return text;
     const ms = Number(count) * UNITS_MS[unit]!;
     return new Date(clock.now() + (direction === 'after' ? ms : -ms)).toISOString();

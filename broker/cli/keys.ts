@@ -1,7 +1,7 @@
 /** API keys of a running broker. */
 import { clock } from '../clock.ts';
 import type { KeyBody, NewKeyBody } from '../protocol/wire.ts';
-import { callBroker } from './broker-client.ts';
+import { askBroker, CallError, callBroker } from './broker-client.ts';
 import type { Command } from './command.ts';
 import { brokerAddress } from './command-line.ts';
 import { BROKER_FLAGS } from './flags.ts';
@@ -36,13 +36,16 @@ that one can be replaced: create the new one, give it to the service, revoke the
     'keys create --role viewer --expires 90d --reason "Prometheus"',
   ],
   async run(input, terminal) {
+    const role = input.needed('role', 'which role the key has');
+    if (role === 'producer') input.needed('group', 'whose key it is');
     const body = {
-      role: input.needed('role', 'which role the key has'),
+      role,
       group: input.text('group') ?? undefined,
       expiresAt: input.instant('expires', 'after') ?? undefined,
       reason: input.text('reason') ?? undefined,
     };
-    const made = (await callBroker(brokerAddress(input, terminal), 'POST', '/v1/keys', body)) as NewKeyBody;
+    const members = { key: 'string', prefix: 'string' } as const;
+    const made = await askBroker<NewKeyBody>(brokerAddress(input, terminal), 'POST', '/v1/keys', members, body);
     await terminal.write(input.isSet('json') ? jsonLine(made) : `${plain(made.key)}\n`);
     if (input.isSet('json')) return 0;
     const whose = made.group === null ? '' : ` of group ${made.group}`;
@@ -58,7 +61,8 @@ const listKeys: Command = {
   flags: BROKER_FLAGS,
   examples: ['keys list'],
   async run(input, terminal) {
-    const answer = (await callBroker(brokerAddress(input, terminal), 'GET', '/v1/keys')) as { items: KeyBody[] };
+    const broker = brokerAddress(input, terminal);
+    const answer = await askBroker<{ items: KeyBody[] }>(broker, 'GET', '/v1/keys', { items: 'list' });
     if (input.isSet('json')) {
       await terminal.write(jsonLine(answer));
       return 0;
@@ -89,7 +93,10 @@ const revokeKey: Command = {
   async run(input, terminal) {
     const [prefix] = input.operands;
     const path = `/v1/keys/${encodeURIComponent(prefix!)}`;
-    await callBroker(brokerAddress(input, terminal), 'DELETE', path, { reason: input.text('reason') ?? undefined });
+    const broker = brokerAddress(input, terminal);
+    const answer = await callBroker(broker, 'DELETE', path, { reason: input.text('reason') ?? undefined });
+    // A broker says nothing more. Nobody may believe that a key is revoked which is good.
+    if (answer !== undefined) throw new CallError(`What answers at ${broker.url} is no escrowmq broker.`);
     const isJson = input.isSet('json');
     await terminal.write(isJson ? jsonLine({ prefix, revoked: true }) : plain(`${prefix} is revoked.`).concat('\n'));
     return 0;

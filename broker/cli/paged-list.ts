@@ -1,5 +1,5 @@
 /** Lists of the broker, newest first: one page, all of them, or what comes. */
-import { callBroker } from './broker-client.ts';
+import { askBroker } from './broker-client.ts';
 import { brokerAddress } from './command-line.ts';
 import { type Flags, FOLLOW, UsageError } from './flags.ts';
 import { follow, Seen } from './following.ts';
@@ -45,7 +45,14 @@ export const showList = async <Item>(list: PagedList<Item>, input: Input, termin
   const table = new Table(list.columns, terminal);
   const pageOf = async (size: number, cursor: string | null): Promise<Page<Item>> => {
     const query = new URLSearchParams({ ...list.query, limit: String(size), ...(cursor === null ? {} : { cursor }) });
-    return (await callBroker(broker, 'GET', `${list.path}?${query}`, undefined, terminal.interrupted)) as Page<Item>;
+    return askBroker<Page<Item>>(
+      broker,
+      'GET',
+      `${list.path}?${query}`,
+      { items: 'list' },
+      undefined,
+      terminal.interrupted,
+    );
   };
   const show = (items: readonly Item[]): void | Promise<void> =>
     isJson ? terminal.write(items.map(jsonLine).join('')) : table.write(items);

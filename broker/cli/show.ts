@@ -1,7 +1,7 @@
 /** `escrowmq show`: everything known of one transaction. */
 import type { Bytes, MessageBody, TransactionDetail } from '../protocol/wire.ts';
 import { decodeBytes } from '../protocol/wire.ts';
-import { callBroker } from './broker-client.ts';
+import { askBroker } from './broker-client.ts';
 import type { Command } from './command.ts';
 import { brokerAddress } from './command-line.ts';
 import { BROKER_FLAGS } from './flags.ts';
@@ -117,8 +117,8 @@ export const showCommand: Command = {
     const [withContents, isJson] = [input.isSet('payload'), input.isSet('json')];
     const broker = brokerAddress(input, terminal);
     const path = `/v1/transactions/${encodeURIComponent(input.operands[0]!)}${withContents ? '?payload=true' : ''}`;
-    const ask = async () =>
-      (await callBroker(broker, 'GET', path, undefined, terminal.interrupted)) as TransactionDetail;
+    const members = { check: 'object', messages: 'list', messageStates: 'object', history: 'list' } as const;
+    const ask = () => askBroker<TransactionDetail>(broker, 'GET', path, members, undefined, terminal.interrupted);
     const first = await ask();
     if (isJson) await terminal.write(jsonLine(first));
     else await write(first, withContents, terminal);

@@ -1,6 +1,6 @@
 /** `escrowmq status`: the broker at a glance. */
 import type { StatusBody } from '../protocol/wire.ts';
-import { callBroker } from './broker-client.ts';
+import { askBroker } from './broker-client.ts';
 import type { Command } from './command.ts';
 import { brokerAddress } from './command-line.ts';
 import { BROKER_FLAGS } from './flags.ts';
@@ -8,6 +8,15 @@ import { bytesText, counted, facts, grouped, jsonLine, spanText } from './termin
 
 const age = (instant: string | null, now: string): string =>
   instant === null ? '' : `, the oldest for ${spanText(Date.parse(now) - Date.parse(instant))}`;
+
+const MEMBERS = {
+  checks: 'object',
+  transactions: 'object',
+  messages: 'object',
+  sinceStart: 'object',
+  oldest: 'object',
+  disk: 'object',
+} as const;
 
 const factsOf = (status: StatusBody): [string, string | null][] => {
   const { transactions, messages, sinceStart, oldest, disk, now } = status;
@@ -51,7 +60,7 @@ export const statusCommand: Command = {
   more: `Exit code 1 only where there is no answer: look at the word, or at "status" of --json.`,
   examples: ['status', 'status --url https://broker.example:7400 --key-file viewer.key', 'status --json'],
   async run(input, terminal) {
-    const answer = (await callBroker(brokerAddress(input, terminal), 'GET', '/v1/status')) as StatusBody;
+    const answer = await askBroker<StatusBody>(brokerAddress(input, terminal), 'GET', '/v1/status', MEMBERS);
     await terminal.write(input.isSet('json') ? jsonLine(answer) : facts(factsOf(answer), terminal));
     return 0;
   },

@@ -44,16 +44,15 @@ const askOn =
     }
   };
 
-/** `onClosedPipe`: nobody reads standard output any more. */
+/** `onLostOutput`: standard output cannot be written any more. EPIPE: nobody reads it. */
 export const processTerminal = (
   { environment, widthSet, isColourless }: Surroundings,
-  onClosedPipe: () => void,
+  onLostOutput: (code: string) => never,
 ): Terminal => {
   const { stdin, stdout, stderr } = process;
   let interruption: AbortController | null = null;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') return onClosedPipe();
-    throw error;
+    onLostOutput(error.code ?? error.message);
   });
   let isProgressShown = false;
   const progress = (line: string | null): void => {

@@ -119,7 +119,6 @@ t.test('one page says that there may be more, all pages are one table', async t 
     stdout: '',
     stderr: /There is no such transaction\./,
   });
-  t.match(await say(['list', '--state', 'lost']), { status: 1, stderr: /Query parameter state must be one of.*\(400/ });
 });
 
 t.test('show: facts, messages and what happened', async t => {

@@ -1,6 +1,6 @@
 /** What is made of the table of commands: help, dispatch, completion, the reference; and wrong use of every one. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { commandHelp } from '../../broker/cli/help.ts';
@@ -34,7 +34,23 @@ t.test('the real program shows help of all and of one', async t => {
   const { status, stdout } = await escrowmq(['--help']);
   t.equal(status, 0);
   for (const { name, does } of COMMANDS) t.match(stdout, new RegExp(`\n  ${name}.* ${does}\n`), name);
-  t.match(await escrowmq(['commit', '--help']), { status: 0, stderr: '', stdout: /^escrowmq commit: / });
+  for (const args of [
+    ['commit', '--help'],
+    ['help', 'commit'],
+  ])
+    t.match(await escrowmq(args), { status: 0, stderr: '', stdout: /^escrowmq commit: / });
+});
+
+const FULL = '/dev/full';
+
+t.test('output that cannot be written is a failure', { skip: existsSync(FULL) ? false : `no ${FULL}` }, async t => {
+  const [program, full] = [process.execPath, openSync(FULL, 'w')];
+  const { status, stderr } = spawnSync(program, ['broker/bin/escrowmq.js', 'completion', 'bash'], {
+    stdio: ['ignore', full, 'pipe'],
+    encoding: 'utf8',
+  });
+  closeSync(full);
+  t.strictSame([status, stderr], [1, 'escrowmq: Standard output cannot be written (ENOSPC).\n']);
 });
 
 t.test('wrong use of every command exits 2, says why, and calls nobody', async t => {
@@ -78,6 +94,12 @@ t.test('wrong use of every command exits 2, says why, and calls nobody', async t
     ['retry --all --reason r --yes', /--all needs at least one of --topic, --group and --last-error/],
     ['discard --all --topic a --reason r', /There is no terminal to ask on: say --yes/],
     ['backup x', /Say why: --reason TEXT/],
+    ['list --state done', /--state must be one of prepared, committed, rolled_back\./],
+    ['list --since yesterday', /--since must be a time like 2026-11-21T10:00:00Z, or so long ago: 30m, 2h, 7d\./],
+    ['acts --until 2h30m', /--until must be a time like .*, or so long ago/],
+    ['keys create --role root', /--role must be one of producer, viewer, operator\./],
+    ['keys create --role producer', /Say whose key it is: --group GROUP\./],
+    ['keys create --role viewer --expires soon', /--expires must be a time like .*, or so long from now/],
     ['keys create', /Say which role the key has: --role ROLE/],
     ['completion tcsh', /There are scripts for bash, zsh, fish alone/],
     ['dev --port x', /--port must be a whole number/],

@@ -1,13 +1,6 @@
 /** What the doctor hears from a broker that is running: how ready it is, and whether its producer groups answer. */
 import type { ProducerGroupBody, StatusBody, TopicBody } from '../../protocol/wire.ts';
-import {
-  type BrokerAddress,
-  CallError,
-  callBroker,
-  NoAnswerError,
-  refusalIn,
-  requestBroker,
-} from '../broker-client.ts';
+import { askBroker, type BrokerAddress, CallError, NoAnswerError, refusalIn, requestBroker } from '../broker-client.ts';
 import type { CheckTest } from '../groups.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
@@ -39,7 +32,7 @@ const groupFinding = async (broker: BrokerAddress, { group, checkUrl }: Producer
     );
   try {
     const path = `/v1/producer-groups/${encodeURIComponent(group)}/test`;
-    const { ok: isRight, tookMs, error } = (await callBroker(broker, 'POST', path)) as CheckTest;
+    const { ok: isRight, tookMs, error } = await askBroker<CheckTest>(broker, 'POST', path, { ok: 'boolean' });
     if (isRight) return ok(check, `${checkUrl} answers the test question, in ${tookMs} ms.`);
     return fail(check, `${checkUrl} does not answer as it should: ${error}`, 'See that its check handler runs there.');
   } catch (error) {
@@ -49,7 +42,8 @@ const groupFinding = async (broker: BrokerAddress, { group, checkUrl }: Producer
 };
 
 const groupFindings = async (broker: BrokerAddress): Promise<Finding[]> => {
-  const { items } = (await callBroker(broker, 'GET', '/v1/producer-groups')) as { items: ProducerGroupBody[] };
+  const path = '/v1/producer-groups';
+  const { items } = await askBroker<{ items: ProducerGroupBody[] }>(broker, 'GET', path, { items: 'list' });
   const findings: Finding[] = [];
   for (let from = 0; from < Math.min(items.length, MAX_GROUPS); from += AT_A_TIME) {
     const some = items.slice(from, Math.min(from + AT_A_TIME, MAX_GROUPS));
@@ -82,7 +76,7 @@ export const brokerFindings = async (broker: BrokerAddress, isExpected: boolean)
     // With a key that is not good, the next call says so.
     if (readiness.checks === undefined && broker.key === null) return { findings, topics: [] };
     findings.push(...(await groupFindings(broker)));
-    const { items } = (await callBroker(broker, 'GET', '/v1/topics')) as { items: TopicBody[] };
+    const { items } = await askBroker<{ items: TopicBody[] }>(broker, 'GET', '/v1/topics', { items: 'list' });
     return { findings, topics: items.map(({ topic }) => topic) };
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
@@ -91,7 +85,9 @@ export const brokerFindings = async (broker: BrokerAddress, isExpected: boolean)
       const detail = `None runs at ${broker.url}, so its producer groups were not asked.`;
       return { findings: [ok('broker', detail)], topics: [] };
     }
-    const advice = isAway ? 'Say where it is: --url. Behind TLS of your own: NODE_EXTRA_CA_CERTS.' : 'Give a good key.';
+    const advice = isAway
+      ? 'Say where it is: --url. Behind TLS of your own: NODE_EXTRA_CA_CERTS.'
+      : 'Give a good key, and see that it is a broker that answers there.';
     return { findings: [fail('broker', error.message, advice)], topics: [] };
   }
 };
