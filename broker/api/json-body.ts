@@ -1,7 +1,7 @@
 /** The one content type parser: a JSON object, strictly read. */
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
 import { judgeUnread, type Waiting } from './admission.ts';
-import { ApiError } from './problem.ts';
+import { ApiError, type Fault } from './problem.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 const JSON_TYPE = /^application\/json[ \t]*(;[ \t]*charset=("utf-8"|utf-8)[ \t]*)?$/i;
@@ -27,6 +27,15 @@ const BEGINS = '"op":"prepare"';
 const begins = ({ url }: FastifyRequest['routeOptions'], bytes: Buffer): boolean =>
   url === '/v1/transactions' || (url === '/v1/batch' && bytes.includes(BEGINS));
 
+/** In the place of a body that was not read. */
+class Unread {
+  readonly fault: Fault;
+
+  constructor(fault: Fault) {
+    this.fault = fault;
+  }
+}
+
 type Done = (error: Error | null, body?: unknown) => void;
 
 /** The parser. An empty body is no body; whether that will do is the route's matter. */
@@ -37,10 +46,15 @@ export const jsonBody =
     let failure: Error | null = null;
     try {
       const overload = begins(request.routeOptions, bytes) ? judgeUnread(coordinator, request.caller.group) : null;
-      if (overload !== null) throw new ApiError(overload);
-      body = read(request, bytes);
+      body = overload === null ? read(request, bytes) : new Unread(overload);
     } catch (error) {
       failure = error as Error;
     }
     done(failure, body);
   };
+
+/** A hook for `preValidation`. Were it the parser's own error, Fastify would close the connection of everybody refused. */
+export const refuseUnread = ({ body }: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void => {
+  if (body instanceof Unread) done(new ApiError(body.fault));
+  else done();
+};

@@ -10,7 +10,7 @@ import { onClientError, refuseOddRequests } from './connection-errors.ts';
 import { errorsPageRoute } from './errors-page.ts';
 import { faultOf } from './failures.ts';
 import { healthRoutes } from './health.ts';
-import { jsonBody } from './json-body.ts';
+import { jsonBody, refuseUnread } from './json-body.ts';
 import { keyRoutes } from './keys.ts';
 import { memoryRecordRoutes } from './memory-records.ts';
 import { messageRoutes } from './messages.ts';
@@ -103,6 +103,7 @@ export const buildServer = (settings: ServerSettings): FastifyInstance => {
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, jsonBody(settings.coordinator));
+  app.addHook('preValidation', refuseUnread);
   guardRoutes(app, settings);
 
   void app.register(async scope => {

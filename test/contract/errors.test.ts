@@ -173,8 +173,11 @@ t.test('what the broker itself cannot do', async t => {
     for (const [path, unread] of [
       ['/v1/transactions', '{"id":"t2"'],
       ['/v1/batch', '{"operations":[{"op":"prepare","id":'],
-    ] as const)
-      isProblem(t, await s.call('POST', path, unread), 'OVERLOADED', 'before its body is read');
+    ] as const) {
+      const refused = await s.call('POST', path, unread);
+      isProblem(t, refused, 'OVERLOADED', 'before its body is read');
+      t.equal(refused.headers.connection, 'keep-alive');
+    }
     isProblem(t, await s.call('POST', '/v1/batch', '{"operations":[{"op":"commit","id":'), 'VALIDATION_FAILED');
     const spaced = JSON.stringify(begins, null, 1);
     isProblem(t, await s.call('POST', '/v1/batch', spaced), 'OVERLOADED', 'however it is written');
