@@ -106,7 +106,8 @@ class Copy implements StoreCopy {
       await this.#work();
       return await this.#read();
     } catch (error) {
-      await rm(this.#folder, { recursive: true, force: true });
+      // Where even that fails, the next start or the next copy does it; until then this one is over all the same.
+      await rm(this.#folder, { recursive: true, force: true }).catch(() => undefined);
       this.#end();
       throw (error as NodeJS.ErrnoException).code === 'ENOSPC'
         ? new StorageFullError('there is no room for the copy')

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { DiskRoom } from '../../broker/store/disk-room.ts';
-import { CopyGivenUpError, type StoreCopy } from '../../broker/store/store-copies.ts';
+import { CopyGivenUpError, StoreCopies, type StoreCopy } from '../../broker/store/store-copies.ts';
 import { isProblem, startServer, type TestServer } from '../support/http-server.ts';
 import { openCoordinator, openStore, temporaryFolder } from '../support/store.ts';
 import { until } from '../support/until.ts';
@@ -206,4 +206,16 @@ t.test('what a killed process left behind is swept away', async t => {
   await store.copies.sweep();
   t.notOk(existsSync(join(dataDir, 'copy')));
   await store.copies.sweep();
+});
+
+t.test('a copy whose rest cannot even be removed is over, and stands in nobody’s way', async t => {
+  const folder = temporaryFolder(t);
+  // No system call takes such a path.
+  const copies = new StoreCopies(`${folder}\0`, join(folder, 'escrowmq.db'), new DiskRoom(folder, 0), () => 0);
+  for (const _ of [1, 2]) {
+    const copy = copies.begin();
+    if (typeof copy === 'string') throw new Error(copy);
+    await t.rejects(copy.make(), { code: 'ERR_INVALID_ARG_VALUE' });
+  }
+  await copies.close();
 });
