@@ -45,7 +45,7 @@ const revokeForm = ({ prefix, role, group }: KeyBody, { formToken }: Visitor): H
 const row = (
   key: KeyBody,
   now: number,
-): Html => html`<tr><th scope="row"><a class="id" href="${PATH}/${key.prefix}">${key.prefix}</a></th>
+): Html => html`<tr><th scope="row"><a class="id prefix" href="${PATH}/${key.prefix}">${key.prefix}</a></th>
 <td>${key.role}${key.group && html` of <a href="/console/producer-groups/${key.group}">${key.group}</a>`}</td>
 <td>${standing(key, now)}</td>
 <td class="roomy">${moment(key.createdAt, now)} by ${key.createdBy}${key.reason && html`: <bdi>${key.reason}</bdi>`}</td></tr>`;

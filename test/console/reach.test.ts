@@ -100,3 +100,22 @@ t.test('no page has a barrier, in either look, on a small and a large screen', n
     [],
   );
 });
+
+t.test('the look is the system’s, until somebody switches it', needsBrowser, async t => {
+  const { page, faults } = await openPage(t, browser, stage.url, { colorScheme: 'dark' });
+  await logIn(page, DANAS_KEY);
+  const button = page.getByRole('button', { name: 'Colours' });
+  const background = (): Promise<string> => page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
+  const dark = await background();
+  t.match(await button.innerText(), /system/);
+  await button.click();
+  t.match(await button.innerText(), /light/);
+  const light = await background();
+  t.not(light, dark);
+  await page.goto('/console/topics');
+  t.equal(await background(), light, 'on other pages, too');
+  await page.emulateMedia({ colorScheme: 'light' });
+  await button.click();
+  t.equal(await background(), dark, 'dark where the system is light');
+  t.same(faults, []);
+});

@@ -88,6 +88,7 @@ t.test('a page of somebody else can do nothing in the name of whoever is logged 
   const s = await withWork(t);
   const { page } = await openPage(t, browser, s.url);
   await logIn(page, KEY, '/console/transactions/t1');
+  t.equal(await page.evaluate('document.cookie'), '', 'no script sees the cookie');
   // Even with the token of the form, which no other page can read.
   const formToken = await page.getByTestId('commit').locator('[name=formToken]').inputValue();
   const fields = (token: string): string =>
