@@ -31,7 +31,8 @@ export const actRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (app, 
       const overload = judgeLeisure(coordinator, 'list');
       if (overload !== null) return sendProblem(request, reply, overload);
       const filter = actFilter(request.query);
-      const page = await gatherPage(request.query, filter, clock, (limit, before) => store.acts(filter, limit, before));
+      const own = { list: 'acts', ...filter };
+      const page = await gatherPage(request.query, own, clock, (limit, before) => store.acts(filter, limit, before));
       return { ...page, items: page.items.map(actBody) };
     },
   );

@@ -46,7 +46,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<ServerSettings> = async (a
       const filter = parkedFilter(request.query);
       const page = await gatherPage(
         request.query,
-        filter,
+        { list: 'messages', ...filter },
         clock,
         (limit, before) => store.parkedMessages(filter, limit, before),
         areLarge,

@@ -32,7 +32,7 @@ const positionOf = (cursor: string, filterHash: string): number => {
 };
 
 /**
- * `filter` tells the cursors of this list from those of another one. Throws an ApiError (400) for a foreign cursor.
+ * `filter` tells the cursors of this list from those of another one, so there is something in it that no other has. Throws an ApiError (400) for a foreign cursor.
  * A page may be short and still have a cursor. `isFull`: looked at after each step, beside the limit and the time.
  */
 export const gatherPage = async <T>(

@@ -155,10 +155,11 @@ export class Forwarder {
       this.#track(this.#readLanes(), 'other');
     }
     let next = this.#lanesAt;
-    // A topic that was looked at goes to the end, so that all have their turn where there is not room for all.
+    // A topic that sends goes to the end, so that all have their turn where there is not room for all.
     for (const [topic, route] of [...this.#routes]) {
+      const before = this.#sends.size;
       next = Math.min(next, route.advance(now));
-      this.#routes.delete(topic);
+      if (this.#sends.size > before || route.isIdle(now)) this.#routes.delete(topic);
       if (!route.isIdle(now)) this.#routes.set(topic, route);
     }
     if (this.#sends.size > inFlight) this.#sentAt = now;

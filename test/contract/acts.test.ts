@@ -115,6 +115,9 @@ t.test('filters by time, pages, and what is no filter', async t => {
   const first = (await s.call('GET', '/v1/acts?limit=3')).json();
   t.equal(first.items.length, 3);
   t.same(await targets(`?limit=3&cursor=${first.nextCursor}`), ['t1', 't0']);
+  for (const other of ['/v1/transactions?', '/v1/messages?state=parked&']) {
+    isProblem(t, await s.call('GET', `${other}cursor=${first.nextCursor}`), 'VALIDATION_FAILED', other);
+  }
   for (const query of [
     'act=commits',
     'by=me',

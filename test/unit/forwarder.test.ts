@@ -4,7 +4,7 @@ import { recordBytes } from '../../broker/forward/cloud-event.ts';
 import { ForwardMarks } from '../../broker/forward/forward-marks.ts';
 import { BATCH_BYTES } from '../../broker/forward/lane.ts';
 import { type ReadyMessage, StorageFullError } from '../../broker/store/store.ts';
-import { openForwarding } from '../support/forwarding.ts';
+import { GROUP, openForwarding } from '../support/forwarding.ts';
 import { door, PublisherDouble } from '../support/publisher-double.ts';
 import { halfMessage, openStore, prepareCommand, resolveCommand } from '../support/store.ts';
 import { until } from '../support/until.ts';
@@ -259,4 +259,29 @@ t.test('its state tells what waits and why', async t => {
   publisher.topics.delete('transfers');
   await until('it is marked', () => count('forwarded') === 1);
   await until('nothing is remembered', () => forwarder.status().topics.length === 0);
+});
+
+t.test('where there is not room for all, topics have their turn', async t => {
+  const names = Array.from({ length: 70 }, (_, i) => `topic-${i}`);
+  const known = Object.fromEntries(names.map(name => [name, 1]));
+  const { publisher, submit, count } = await openForwarding(t, { known });
+  const sending = Promise.withResolvers<void>();
+  publisher.behave = () => sending.promise;
+  // So large that each goes alone, and not all of them fit into the memory at once.
+  const payload = Buffer.alloc(300_000);
+  for (const topic of names) {
+    const messages = Array.from({ length: 3 }, () => halfMessage({ topic, partition: 0, payload }));
+    await submit(prepareCommand(topic, GROUP, messages), resolveCommand(topic));
+  }
+  await until('many are in flight', () => publisher.sends.length >= 50);
+  t.ok(publisher.sends.length < names.length);
+  sending.resolve();
+  await until('all are marked', () => count('forwarded') === 3 * names.length);
+  const order = publisher.sends.map(({ topic }) => topic);
+  const lastFirst = Math.max(...names.map(name => order.indexOf(name)));
+  const firstLast = Math.min(...names.map(name => order.lastIndexOf(name)));
+  t.ok(
+    lastFirst < firstLast,
+    `the first send of a topic was number ${lastFirst}, the third one of another ${firstLast}`,
+  );
 });
