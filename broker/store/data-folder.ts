@@ -41,12 +41,23 @@ const syncNewFolders = (first: string | undefined, path: string): void => {
   for (let folder = path; folder !== dirname(first); folder = dirname(folder)) syncFolder(dirname(folder));
 };
 
+/**
+ * The folder and those above it that are missing. Not with `recursive`: where the system has no such file in a folder that
+ * is there, as below /proc or where an automounter looks, Node tries on for ever.
+ */
+const makeFolders = (path: string): void => {
+  const missing: string[] = [];
+  for (let folder = path; !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
+  for (const folder of missing) mkdirSync(folder, { mode: 0o700 });
+  syncNewFolders(missing[0], path);
+};
+
 export const openDataFolder = (dataDir: string): DataFolder => {
   const path = resolve(dataDir);
   const databaseFile = join(path, 'escrowmq.db');
   let lock: Database.Database;
   try {
-    syncNewFolders(mkdirSync(path, { recursive: true, mode: 0o700 }), path);
+    makeFolders(path);
     lock = new Database(privateFile(join(path, 'broker.lock')), { timeout: 0 });
   } catch (error) {
     throw new DataFolderError(`The data folder ${path} cannot be used: ${reason(error)}.`);

@@ -1,8 +1,9 @@
 /** What lies in the data folder is the broker's alone, whatever the umask of whoever starts it. */
-import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { startBrokerProcess } from '../support/broker-process.ts';
+import { escrowmq } from '../support/commands.ts';
 import { temporaryFolder } from '../support/store.ts';
 import { commit, prepare } from '../support/transactions.ts';
 
@@ -56,3 +57,10 @@ t.test(
     t.match(modesIn(empty), PRIVATE, 'in a folder that others may look into');
   },
 );
+
+const noProc = { skip: existsSync('/proc/self') ? false : 'there is no /proc' };
+
+t.test('a folder that the system does not let anybody make is refused, not tried for ever', noProc, async t => {
+  const ended = await escrowmq(['serve', ...MEMORY, '--port', '0', '--data-dir', '/proc/escrowmq/data']);
+  t.match(ended, { status: 1, stdout: '', stderr: /The data folder \/proc\/escrowmq\/data cannot be used: ENOENT/ });
+});
