@@ -139,7 +139,9 @@ t.test('forty ways to become part of a page, none of which does', needsBrowser, 
     const missing = texts.map(text => shown(text).replace(/\s+/g, ' ')).filter(text => !body.includes(text));
     t.same(missing, [], `${path} shows them as text`);
     t.same(await traces(page), [], `${path} has nothing of them but text`);
-    t.same(faults.splice(0), [], `${path} does nothing that it should not`);
+    // What is not there is answered with 400 or 404, which a browser writes down.
+    const odd = faults.splice(0).filter(fault => !/status of 40[04]/.test(fault));
+    t.same(odd, [], `${path} does nothing that it should not`);
   };
 
   await looked('/console');
@@ -169,6 +171,10 @@ t.test('forty ways to become part of a page, none of which does', needsBrowser, 
     );
     await looked(`/console/unresolved/list?lastError=${value}`, text);
     await looked(`/console/producer-groups?name=${value}`);
+    await looked(`/console/producer-groups/${value}`);
+    await looked(`/console/transactions/${value}`);
+    await looked(`/console/transactions?group=${value}&state=${value}`);
+    await looked(`/console/${value}`);
   }
   t.same(s.errors, []);
 });
