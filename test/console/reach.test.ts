@@ -7,6 +7,8 @@ import type { Browser, Page } from 'playwright-core';
 import t from 'tap';
 import { logIn, needsBrowser, openBrowser, openPage } from '../support/browser.ts';
 import { DANAS_KEY, type Stage, startStage } from '../support/console-stage.ts';
+import { startConsole } from '../support/console-visitor.ts';
+import { halfMessage, prepareCommand, producerGroup } from '../support/store.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const [WIDE, NARROW, HUGE] = [
@@ -117,5 +119,64 @@ t.test('the look is the system’s, until somebody switches it', needsBrowser, a
   await page.emulateMedia({ colorScheme: 'light' });
   await button.click();
   t.equal(await background(), dark, 'dark where the system is light');
+  t.same(faults, []);
+});
+
+t.test('names and errors as long as they may be break, and break nothing', needsBrowser, async t => {
+  const [id, group, topic] = ['i'.repeat(64), 'g'.repeat(64), 't'.repeat(249)];
+  const error = 'e'.repeat(900);
+  const s = await startConsole(t);
+  const message = halfMessage({
+    topic,
+    key: Buffer.from('k'.repeat(500)),
+    headers: [['h'.repeat(128), Buffer.from('v'.repeat(900))]],
+    contentType: 'c'.repeat(256),
+    type: 'y'.repeat(256),
+  });
+  const [undecided, parked] = [id.slice(1), id];
+  await s.coordinator.submit([
+    {
+      type: 'put_group',
+      group: producerGroup(group, { checkUrl: `http://127.0.0.1/${error}`, topics: [topic] }),
+      who: 'operator',
+    },
+    prepareCommand(undecided, group, [message]),
+    { type: 'answer', id: undecided, answer: 'none', error },
+    { type: 'answer', id: undecided, answer: 'nobody', error: null },
+    { type: 'group_health', group, error },
+    prepareCommand(parked, group, [message]),
+    { type: 'resolve', id: parked, resolution: 'commit', by: 'operator', reason: 'r'.repeat(500) },
+    { type: 'park', transactionId: parked, index: 0, error },
+  ]);
+  const { page, faults } = await openPage(t, browser, s.url, { reducedMotion: 'reduce' });
+  for (const path of [
+    '',
+    '/transactions',
+    `/transactions/${undecided}?show=0`,
+    `/transactions/${parked}?show=0&as=hex`,
+    '/unresolved',
+    '/unresolved/list',
+    '/parked',
+    '/parked/list',
+    `/parked/list?topic=${topic}&lastError=${error}`,
+    '/producer-groups',
+    `/producer-groups/${group}`,
+    '/topics',
+    '/history',
+  ]) {
+    await page.goto(`/console${path}`);
+    for (const viewport of [NARROW, WIDE]) {
+      await page.setViewportSize(viewport);
+      t.same(await page.evaluate(SHAPE), [], `${path.slice(0, 60)}, ${viewport.width} px`);
+    }
+  }
+  await page.getByRole('link', { name: 'Parked' }).first().click();
+  await page.getByTestId('causes').getByRole('link').first().click();
+  await page.getByRole('button', { name: 'Discard…' }).click();
+  await page.getByTestId('confirm').waitFor();
+  for (const viewport of [NARROW, WIDE]) {
+    await page.setViewportSize(viewport);
+    t.same(await page.evaluate(SHAPE), [], `an act on many, ${viewport.width} px`);
+  }
   t.same(faults, []);
 });
