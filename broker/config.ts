@@ -330,9 +330,9 @@ const readOperatorKey = (reader: Reader, env: NodeJS.ProcessEnv): string | null 
     reader.mistake(`Give the operator key once: --operator-key-file or ${OPERATOR_KEY_VARIABLE}.`);
   }
   const key = fromFile ?? fromEnvironment;
-  if (key !== null && !/^[\x21-\x7e]+$/.test(key))
-    reader.mistake('The operator key must be printable ASCII without spaces.');
-  if (key !== null && key.length < SHORTEST_OPERATOR_KEY) {
+  // Of a file that cannot be read nothing more is said.
+  if (key && !/^[\x21-\x7e]+$/.test(key)) reader.mistake('The operator key must be printable ASCII without spaces.');
+  if (key && key.length < SHORTEST_OPERATOR_KEY) {
     reader.mistake(`The operator key has ${key.length} characters; at least ${SHORTEST_OPERATOR_KEY} are needed.`);
   }
   return key;

@@ -20,8 +20,10 @@ export class NoAnswerError extends CallError {
 
 const ANSWER_WITHIN_MS = 30_000;
 
-const HINTS: Record<string, string> = {
-  UNAUTHENTICATED: ' Give an operator key: --key-file FILE, or ESCROWMQ_KEY.',
+/** What to do about a refusal, where the command line knows. */
+const hintOn = (code: string, key: string | null): string => {
+  if (code !== 'UNAUTHENTICATED') return '';
+  return `${key === null ? ' Give one' : ' The one that was given is not good here, give another'}: --key-file FILE, or ESCROWMQ_KEY.`;
 };
 
 const UNTRUSTED = 'its certificate is not trusted, NODE_EXTRA_CA_CERTS names a file with its authority';
@@ -48,13 +50,13 @@ const whyNot = (error: Error): string => {
   return CAUSES[why] === undefined ? why : `${CAUSES[why]} (${why})`;
 };
 
-const refusalOf = (status: number, text: string): string | null => {
+const refusalOf = (status: number, text: string, key: string | null): string | null => {
   try {
     const { code, detail, errors } = JSON.parse(text) as Partial<Problem>;
     if (code === undefined || detail === undefined) return null;
     const where = errors?.[0]?.pointer;
     const isTold = !where || /^\/(path|query)\//.test(where) || detail.includes(where);
-    return `${isTold ? '' : `${where}: `}${detail} (${status} ${code})${HINTS[code] ?? ''}`;
+    return `${isTold ? '' : `${where}: `}${detail} (${status} ${code})${hintOn(code, key)}`;
   } catch {
     return null;
   }
@@ -92,9 +94,9 @@ export const noAnswer = (url: string, error: unknown): NoAnswerError =>
   new NoAnswerError(`There is no answer from a broker at ${url}: ${whyNot(error as Error)}.`);
 
 /** What an answer says that is no 2xx. */
-export const refusalIn = async ({ url }: BrokerAddress, response: Response, what: string): Promise<CallError> => {
+export const refusalIn = async ({ url, key }: BrokerAddress, response: Response, what: string): Promise<CallError> => {
   const text = await response.text().catch(() => '');
-  const refusal = refusalOf(response.status, text);
+  const refusal = refusalOf(response.status, text, key);
   return new CallError(refusal ?? `What answers at ${url} is no escrowmq broker: ${response.status} to ${what}.`);
 };
 

@@ -188,6 +188,10 @@ t.test('keys that may not', async t => {
     ['acts', '--follow'],
     ['commit', 'few-0004', ...REASON],
   ])
-    t.match(await as('wrong', args), { status: 1, stdout: '', stderr: /401 UNAUTHENTICATED\) Give an operator key/ });
+    t.match(await as('wrong', args), {
+      status: 1,
+      stdout: '',
+      stderr: /401 UNAUTHENTICATED\) The one that was given is not good here/,
+    });
   t.equal(await stateOf('late-0000'), 'prepared by null');
 });

@@ -79,8 +79,11 @@ t.test('what cannot be done is a sentence, and exits 1', async t => {
     ],
     [await keys('create', '--role', 'viewer', '--expires', '2027-02-31T00:00:00Z'), /\/expiresAt must be an RFC 3339/],
     [await keys('revoke', 'emq_000000000000'), /There is no key emq_000000000000\. \(404 KEY_NOT_FOUND\)/],
-    [await keys('list', '--key', 'wrong'), /\(401 UNAUTHENTICATED\) Give an operator key: --key-file FILE/],
-    [await inside(['keys', 'list', '--url', broker.url]), /\(401 UNAUTHENTICATED\)/],
+    [
+      await keys('list', '--key', 'wrong'),
+      /\(401 UNAUTHENTICATED\) The one that was given is not good here, give another: --key-f/,
+    ],
+    [await inside(['keys', 'list', '--url', broker.url]), /\(401 UNAUTHENTICATED\) Give one: --key-file FILE/],
     [
       await keys('list', '--url', nobody),
       /There is no answer from a broker at http:\/\/127\.0\.0\.1:\d+: nothing listens there \(ECONNREFUSED\)\./,
