@@ -154,6 +154,8 @@ t.test('forty ways to become part of a page, none of which does', needsBrowser, 
     t.ok((await page.locator('.timeline .detail').allTextContents()).includes(shown(text)), 'the reason');
   }
   for (const [i, text] of HOSTILE.slice(0, 6).entries()) await looked(`/console/transactions/u${i}`, text);
+  for (const [i, text] of HOSTILE.entries())
+    await looked(`/console/producer-groups/g${i}`, `http://127.0.0.1:9/${text}`);
   await looked('/console/unresolved', ...HOSTILE);
   await looked('/console/parked', ...HOSTILE);
   await looked('/console/parked/list', ...HOSTILE);
@@ -175,6 +177,17 @@ t.test('forty ways to become part of a page, none of which does', needsBrowser, 
     await looked(`/console/transactions/${value}`);
     await looked(`/console/transactions?group=${value}&state=${value}`);
     await looked(`/console/${value}`);
+  }
+  // An act on many says what it is about, and why.
+  for (const text of HOSTILE.slice(0, 3)) {
+    await page.goto(`/console/unresolved/list?lastError=${encodeURIComponent(text)}`);
+    await page.getByRole('button', { name: 'Roll back…' }).click();
+    await page.getByTestId('confirm').getByLabel('Reason').fill(text);
+    await page.getByTestId('confirm').getByRole('button').click();
+    await page.getByTestId('result').waitFor();
+    t.equal(await page.locator('h1').innerText(), `Roll back: everything unresolved, ${text}`);
+    t.equal(await page.getByTestId('result').locator('q').innerText(), text, 'the reason');
+    t.same([...(await traces(page)), ...faults.splice(0)], [], 'in the page of an act on many');
   }
   t.same(s.errors, []);
 });
