@@ -8,6 +8,7 @@ import {
   openLedger,
   publish,
   SOURCE,
+  servedGroup,
   startConsumer,
 } from '../support/consumer-bench.ts';
 import { needsKafka, newTopic, sharedKafka } from '../support/kafka.ts';
@@ -20,7 +21,7 @@ t.test('records are handled in order, told to Kafka at the end, and not handled 
   const kafka = await sharedKafka(t);
   const topic = await newTopic(kafka, { partitions: 3 });
   const ledger = await openLedger(t);
-  const groupId = newGroup();
+  const groupId = await servedGroup(kafka, topic);
   const records = Array.from({ length: 300 }, (_, index) =>
     cloudEvent(`t${index}.0`, '{"amount":2}', { partition: index % 3 }),
   );

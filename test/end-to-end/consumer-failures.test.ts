@@ -13,6 +13,7 @@ import {
   openLedger,
   publish,
   SOURCE,
+  servedGroup,
   startConsumer,
 } from '../support/consumer-bench.ts';
 import { needsKafka, newTopic, sharedKafka } from '../support/kafka.ts';
@@ -296,7 +297,7 @@ t.test('a handler that takes long keeps its place in the group', needsKafka, asy
     release = resolve;
   });
   let beatsBefore = Number.POSITIVE_INFINITY;
-  const options = { groupId: newGroup(), topics: [topic], inbox, kafka: client };
+  const options = { groupId: await servedGroup(kafka, topic), topics: [topic], inbox, kafka: client };
   const { consumer, log } = startConsumer(t, kafka, options, async (message, tx) => {
     beatsBefore = Math.min(beatsBefore, beats);
     if (message.id === 'a') await released;

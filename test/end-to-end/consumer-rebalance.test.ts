@@ -10,6 +10,7 @@ import {
   openLedger,
   publish,
   type Running,
+  servedGroup,
   startConsumer,
 } from '../support/consumer-bench.ts';
 import { needsKafka, newTopic, sharedKafka } from '../support/kafka.ts';
@@ -24,7 +25,7 @@ const PER_ROUND = 200;
 t.test('instances join and leave while records come', needsKafka, async t => {
   const kafka = await sharedKafka(t);
   const topic = await newTopic(kafka, { partitions: PARTITIONS });
-  const groupId = newGroup();
+  const groupId = await servedGroup(kafka, topic);
   const ledger = await openLedger(t);
   const start = (): Running =>
     startConsumer(t, kafka, { groupId, topics: [topic], inbox: ledger.inbox, commitIntervalMs: 20 }, ledger.credit);

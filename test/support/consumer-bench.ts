@@ -17,6 +17,7 @@ import type { LocalDatabase } from '../../local-transaction/local-database.ts';
 import { sql } from '../../local-transaction/statement.ts';
 import { connectWire, type KafkaTarget, kafkaConfig } from './kafka-wire.ts';
 import { temporaryFolder } from './store.ts';
+import { until } from './until.ts';
 
 export const SOURCE = '/test/producer-groups/bank-a';
 
@@ -163,6 +164,21 @@ export const committed = async (target: KafkaTarget, groupId: string, topic: str
   const [found] = await admin.fetchOffsets({ groupId, topics: [topic] });
   await admin.disconnect();
   return found!.partitions.sort((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset));
+};
+
+/**
+ * A new group that Kafka serves already. One that has just begun loads what it knows of groups, and refuses who joins
+ * meanwhile: the consumer is right to begin again then, and counts it.
+ */
+export const servedGroup = async (target: KafkaTarget, topic: string): Promise<string> => {
+  const groupId = newGroup();
+  await until('Kafka serves the group', () =>
+    committed(target, groupId, topic).then(
+      () => true,
+      () => false,
+    ),
+  );
+  return groupId;
 };
 
 interface Coordinator {
