@@ -125,7 +125,7 @@ const furnish = async ({ coordinator }: ConsoleServer): Promise<void> => {
   ]);
 };
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 t.test('forty ways to become part of a page, none of which does', needsBrowser, async t => {
   const s = await startConsole(t, { memory: { records: () => HOSTILE.map(record) } });
   await furnish(s);

@@ -41,7 +41,7 @@ const PAGES = [
 let stage: Stage;
 let browser: Browser;
 
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 t.before(async () => {
   if (needsBrowser.skip) return;
   [stage, browser] = await Promise.all([startStage(t, 'memory'), openBrowser(t)]);
