@@ -1,10 +1,12 @@
 /** Server-sent events to browsers: so many at once, and none outlives the broker. */
 import { PassThrough } from 'node:stream';
 import type { FastifyReply } from 'fastify';
-import { refusal } from './rest.ts';
+import { type Refusal, refusal } from './rest.ts';
 
 /** Of all visitors together. */
 const MAX_STREAMS = 100;
+/** Of those with the same key: no one of them takes the place of all. */
+const MAX_OF_ONE_KEY = 25;
 /** A page then asks anew, so that one whose session is over learns it. */
 const LONGEST_MS = 10 * 60_000;
 /** Who has not read so much is not reading. */
@@ -28,18 +30,25 @@ export const EVENT_STREAM = 'text/event-stream; charset=utf-8';
 /** A whole stream that says nothing but that there is no other one. */
 export const NO_MORE = `event: ${LAST_EVENT}\ndata: \n\n`;
 
-const FULL = refusal(
-  'OVERLOADED',
-  `${MAX_STREAMS} pages of this console are live already. This one shows what was the case when it was loaded.`,
-);
+const full = (live: string): Refusal =>
+  refusal('OVERLOADED', `${live} are live already. This one shows what was the case when it was loaded.`);
+
+const FULL = full(`${MAX_STREAMS} pages of this console`);
+const FULL_OF_KEY = full(`${MAX_OF_ONE_KEY} pages with this key`);
 
 export class EventStreams {
-  readonly #open = new Set<EventStream>();
+  /** With the key of whoever looks. */
+  readonly #open = new Map<EventStream, string | null>();
   #isStopped = false;
 
-  /** Answers the request. Throws a Refusal where there are too many. `onEnd`: once, whoever ended it. */
-  open(reply: FastifyReply, onEnd: () => void): EventStream {
+  /**
+   * Answers the request. Throws a Refusal where there are too many. `key` null: the broker runs without keys. `onEnd`: once,
+   * whoever ended it.
+   */
+  open(reply: FastifyReply, key: string | null, onEnd: () => void): EventStream {
     if (this.#isStopped || this.#open.size >= MAX_STREAMS) throw FULL;
+    if (key !== null && [...this.#open.values()].filter(other => other === key).length >= MAX_OF_ONE_KEY)
+      throw FULL_OF_KEY;
     const body = new PassThrough({ highWaterMark: MAX_UNREAD_BYTES });
     const write = (text: string): void => {
       if (!body.writable) return;
@@ -55,7 +64,7 @@ export class EventStreams {
       },
       end: () => void body.end(),
     };
-    this.#open.add(stream);
+    this.#open.set(stream, key);
     const timer = setTimeout(() => stream.end(), LONGEST_MS);
     const over = (): void => {
       clearTimeout(timer);
@@ -72,6 +81,6 @@ export class EventStreams {
 
   stop(): void {
     this.#isStopped = true;
-    for (const stream of this.#open) stream.end();
+    for (const stream of this.#open.keys()) stream.end();
   }
 }

@@ -114,7 +114,7 @@ ${isMoving ? html`<div hx-ext="sse" sse-connect="${jobPath(job)}/live" sse-close
     const { id } = found(request);
     let timer: NodeJS.Timeout | null = null;
     let leave = (): void => undefined;
-    const stream = streams.open(reply, () => {
+    const stream = streams.open(reply, visitor.key, () => {
       leave();
       if (timer !== null) clearTimeout(timer);
     });

@@ -196,7 +196,7 @@ export const overviewRoutes: FastifyPluginAsync<OverviewSettings> = async (app, 
     await statusOf(request);
     const { key } = request.visit.visitor;
     let leave = (): void => undefined;
-    const stream = streams.open(reply, () => leave());
+    const stream = streams.open(reply, key, () => leave());
     leave = sampler.watch({ key, stream });
     return reply;
   });

@@ -135,3 +135,17 @@ t.test('there are so many at once', async t => {
   t.equal((await s.call('GET', '/v1/status')).json<StatusBody>().status, 'ok');
   await Promise.all(streams.map(stream => stream.leave()));
 });
+
+t.test('who looks with many pages leaves room for others', async t => {
+  const s = await startConsole(t, { operatorKey: KEY });
+  const made = await s.call('POST', '/v1/keys', { role: 'viewer', reason: 'x' }, asOperator);
+  const visitors = [s.visitor(), s.visitor(), s.visitor()];
+  await visitors[0]!.login(made.json<{ key: string }>().key);
+  await visitors[1]!.login(made.json<{ key: string }>().key);
+  await visitors[2]!.login(KEY);
+  const streams = await Promise.all(Array.from({ length: 120 }, (_, i) => look(t, visitors[i % 2]!)));
+  t.equal(streams.filter(({ status }) => status === 200).length, 25);
+  const other = await look(t, visitors[2]!);
+  t.equal(other.status, 200);
+  await Promise.all([...streams, other].map(stream => stream.leave()));
+});
