@@ -22,7 +22,7 @@ const PACE_MS = 10;
 /** The store is asked for lanes this often, should a wake-up ever get lost. */
 const LANES_MS = 30_000;
 /** Bytes of all sends in flight. */
-const MAX_LOAD_BYTES = 16 * 1024 * 1024;
+const MAX_LOAD_BYTES = 64 * 1024 * 1024;
 
 export interface ForwarderSettings {
   readonly store: Pick<Store, 'lanes' | 'readyMessages'>;

@@ -13,11 +13,12 @@ import { Setback } from './setback.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /**
- * One send: records, and bytes as Kafka counts them. A larger record goes alone. Far below Kafka's default limit of
- * 1,048,588 bytes: while a send is encoded the client library takes a dozen times as much memory, for all lanes at once.
+ * One send: records, and bytes as Kafka counts them, under its default limit of 1,048,588. A larger record goes alone. Not
+ * more records: while a send is encoded the client library takes a dozen times as much memory, for all lanes at once. Not
+ * fewer bytes: a lane sends once in ten milliseconds, and large messages must get through.
  */
 export const BATCH_RECORDS = 200;
-export const BATCH_BYTES = 256_000;
+export const BATCH_BYTES = 900_000;
 
 interface Batch {
   readonly messages: readonly ReadyMessage[];

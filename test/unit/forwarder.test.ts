@@ -104,11 +104,11 @@ t.test('one clock for all lanes: an idle forwarder starts at once, the next tick
   held.open();
 });
 
-t.test('a send holds up to 256 kB; a larger record goes alone', async t => {
+t.test('a send holds up to 900 kB; a larger record goes alone', async t => {
   const { publisher, commit, count } = await openForwarding(t);
   const first = door();
   publisher.behave = () => (publisher.sends.length === 1 ? first.wait : undefined);
-  const sizes = [1, 100_000, 100_000, 100_000, 300_000, 10];
+  const sizes = [1, 400_000, 400_000, 400_000, 1_000_000, 10];
   await commit({ payload: Buffer.alloc(1), partition: 0 });
   await until('the first send is in flight', () => publisher.sends.length === 1);
   for (const size of sizes.slice(1)) await commit({ payload: Buffer.alloc(size), partition: 0 });
@@ -116,17 +116,17 @@ t.test('a send holds up to 256 kB; a larger record goes alone', async t => {
   await until('all are marked', () => count('forwarded') === sizes.length);
   t.same(
     publisher.sends.map(({ records }) => records.map(({ value }) => value!.length)),
-    [[1], [100_000, 100_000], [100_000], [300_000], [10]],
+    [[1], [400_000, 400_000], [400_000], [1_000_000], [10]],
   );
 });
 
-t.test('the headers that are added count too: 200 small messages never make a larger send', async t => {
+t.test('the headers that are added count too: 200 small messages never make a batch that Kafka refuses', async t => {
   const { publisher, commit, count } = await openForwarding(t);
   const first = door();
   publisher.behave = () => (publisher.sends.length === 1 ? first.wait : undefined);
   await commit({ payload: Buffer.alloc(1), partition: 0 });
   await until('the first send is in flight', () => publisher.sends.length === 1);
-  const messages = Array.from({ length: 100 }, () => ({ payload: Buffer.alloc(1_200), partition: 0 }));
+  const messages = Array.from({ length: 100 }, () => ({ payload: Buffer.alloc(4_400), partition: 0 }));
   for (let i = 0; i < 6; i++) await commit(...messages);
   first.open();
   await until('all are marked', () => count('forwarded') === 601);
