@@ -40,7 +40,7 @@ ${
 }
 <button class="act main ${words.isGrave && 'grave'}">${words.does} ${count}</button>
 </form>
-${stopForm(job, visitor, 'Rather not')}`;
+${stopForm(job, visitor, 'Cancel')}`;
 };
 
 const refusalTable = (
