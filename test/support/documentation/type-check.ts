@@ -40,11 +40,11 @@ declare global {
   // Tools whose types are not installed here.
   const knex: any;
   const drizzleOn: any;
-  const timeoutMs: number;
+  const TIMEOUT_MS: number;
   type Knex = any;
   namespace Knex { type Transaction = any; }
   type PrismaClient = any;
-  namespace Prisma { type TransactionClient = any; }
+  type Tx = any;
   const insertOrder: (tx: unknown, order: unknown) => Promise<void>;
   const messagesOf: (order: unknown) => p.MessageDraft[];
   type ConsumedMessage = c.ConsumedMessage;
