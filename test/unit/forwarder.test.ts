@@ -262,13 +262,13 @@ t.test('its state tells what waits and why', async t => {
 });
 
 t.test('where there is not room for all, topics have their turn', async t => {
-  const names = Array.from({ length: 70 }, (_, i) => `topic-${i}`);
+  const names = Array.from({ length: 84 }, (_, i) => `topic-${i}`);
   const known = Object.fromEntries(names.map(name => [name, 1]));
   const { publisher, submit, count } = await openForwarding(t, { known });
   const sending = Promise.withResolvers<void>();
   publisher.behave = () => sending.promise;
   // So large that each goes alone, and not all of them fit into the memory at once.
-  const payload = Buffer.alloc(300_000);
+  const payload = Buffer.alloc(BATCH_BYTES);
   for (const topic of names) {
     const messages = Array.from({ length: 3 }, () => halfMessage({ topic, partition: 0, payload }));
     await submit(prepareCommand(topic, GROUP, messages), resolveCommand(topic));
