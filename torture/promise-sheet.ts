@@ -88,6 +88,12 @@ interface FenceLine {
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
 
+/** When and how: the days and the commands that the lines name. */
+const runOf = (lines: readonly { readonly date: string }[], commands: readonly string[]): string => {
+  const days = [...new Set(lines.map(({ date }) => date.slice(0, 10)))].sort();
+  return `${days.join(', ')}: ${commands.map(command => `\`${command}\``).join(', ')}`;
+};
+
 /** Proven by commands of their own, which the page has sections about. */
 const entriesElsewhere = (): Entry[] => {
   const banks = readBanks();
@@ -99,7 +105,10 @@ const entriesElsewhere = (): Entry[] => {
     target: '20,000 transfers on each database; sum exact, 0 phantom, 0 missing',
     measured: banks.map(({ database, counts }) => `${database}: ${figure(counts.transfers)} transfers`),
     anomalies: sum(banks.flatMap(({ anomalies }) => Object.values(anomalies))),
-    run: '`npm run torture -- two-banks`',
+    run: runOf(
+      banks,
+      banks.map(({ command }) => command),
+    ),
   };
   const sentences = {
     P3: 'The local transaction committed if, and only if, its messages arrive.',
@@ -124,7 +133,7 @@ const entriesElsewhere = (): Entry[] => {
       ),
       anomalies: sum(fence.map(({ contradicted }) => contradicted)),
       faults: ['six, named [there](#every-order)'],
-      run: '`node test/fence/enumerate.ts`',
+      run: runOf(fence, ['node test/fence/enumerate.ts']),
     },
     {
       ...twoBanks,

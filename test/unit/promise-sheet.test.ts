@@ -24,6 +24,9 @@ t.test('every promise has a proof, in order, and every proof a fault that breaks
 t.test('the page shows the committed results, and nothing else', async t => {
   const page = readFileSync(PAGE, 'utf8');
   t.ok(page === pageWithSheet(page), 'made anew it is the same');
+  const measured = page.match(/^- Measured: .*$/gm) ?? [];
+  t.equal(measured.length, PROMISES.length);
+  for (const line of measured) t.match(line, /anomalies\*\*\. 20\d\d-\d\d-\d\d.*: `n/, 'with its date and its command');
   t.throws(() => pageWithSheet('# Reliability\n'), /has lost the marks/);
 });
 
